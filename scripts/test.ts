@@ -1,0 +1,27 @@
+// This file is `npm test`: types, format, build, every ring in its commit form; under six minutes on two cores. style.md §2, reliability.md §7.
+import { build } from "./build.ts";
+import { add, folderRing, pureRing, runChecks, runRing, summary } from "./rings.ts";
+
+const isSlow = process.argv.includes("--slow");
+/** Night forms may take an hour. */
+const factor = isSlow ? 20 : 1;
+const forms = { TUNL_SIM_SEEDS: isSlow ? "1000000" : "2000", ...(isSlow && { TUNL_SLOW: "1" }) };
+
+// Limits are for hangs: their sum is above the six minutes that a good run stays under.
+const RINGS = [
+  pureRing(120_000 * factor),
+  folderRing("sim", 120_000 * factor, forms),
+  folderRing("e2e", 150_000 * factor, forms),
+  folderRing("binary", 90_000 * factor, forms),
+  folderRing("platform", 60_000 * factor, forms),
+];
+
+const startedAt = performance.now();
+let totals = { passed: 0, failed: runChecks(), skipped: 0 };
+const isBuilt = await build("dist/tunl");
+console.log(isBuilt ? "✔ built        dist/tunl" : "✖ build");
+if (!isBuilt) totals = add(totals, { passed: 0, failed: 1, skipped: 0 });
+for (const ring of RINGS) totals = add(totals, await runRing(ring));
+console.log(`took ${Math.round((performance.now() - startedAt) / 1_000)} s`);
+console.log(summary(totals));
+process.exit(totals.failed === 0 ? 0 : 1);

@@ -1,0 +1,143 @@
+// This file is `tunl connect`: starts the private end, tells what happens to it, and stays. product.md §1.1, §2.2.
+import { rmSync, writeFileSync } from "node:fs";
+import {
+  formatDuration,
+  loadConnect,
+  reasonOf,
+  showPath,
+  surroundings,
+  VERSION,
+} from "../config/index.ts";
+import type { ConnectorOptions } from "../config/index.ts";
+import type { ConnectorEvents } from "../connector/index.ts";
+import { TunlError } from "../errors.ts";
+import { command, loadInput } from "./command.ts";
+import { messageOf } from "./failure.ts";
+import { live } from "./lifecycle.ts";
+import type { Output } from "./output.ts";
+
+export default command("connect", async (invocation) => {
+  const { options, log } = loadConnect(
+    loadInput(invocation),
+    invocation.positionals[0],
+    process.pid,
+  );
+  await live(log, async (output, stay) => {
+    output.log.info("start", `tunl ${VERSION}  connector  ${options.label}`, {
+      version: VERSION,
+      label: options.label,
+    });
+    const { startConnector } = await import("../connector/index.ts");
+    const teller = new Teller(output, options);
+    try {
+      await using connector = await startConnector(options, output.log, teller);
+      await stay(connector, {
+        graceMs: options.graceMs,
+        forMs: options.forMs,
+        done: Promise.race([connector.done, teller.failure]),
+      });
+    } finally {
+      teller.removePidFile();
+    }
+  });
+});
+
+/** Turns what happens to a connector into lines. */
+class Teller implements ConnectorEvents {
+  /** Rejects when the pid file cannot be written: a supervisor would wait for it for ever. */
+  readonly failure: Promise<void>;
+  readonly #output: Output;
+  readonly #options: ConnectorOptions;
+  readonly #home = surroundings().home;
+  #fail: (error: TunlError) => void = () => undefined;
+  #isPidWritten = false;
+  #lostAt: number | undefined;
+
+  constructor(output: Output, options: ConnectorOptions) {
+    this.#output = output;
+    this.#options = options;
+    this.failure = new Promise((_, reject) => (this.#fail = reject));
+    // Nobody may be waiting yet when it rejects.
+    this.failure.catch(() => undefined);
+  }
+
+  edge(host: string, fingerprint: string): void {
+    const whence = this.#options.join === undefined ? "as saved" : "as in the join line";
+    this.#output.log.info("edge", `${host}, key ${fingerprint} ${whence}`, {
+      edge: host,
+      key: fingerprint,
+    });
+  }
+
+  joined(tunnel: string, savedPath: string): void {
+    this.#output.log.info(
+      "joined",
+      `as tunnel "${tunnel}", saved in ${showPath(savedPath, this.#home)}`,
+      { tunnel },
+    );
+  }
+
+  connected(links: number, rttMs: number): void {
+    const lost = this.#lostAt;
+    this.#lostAt = undefined;
+    const again = lost === undefined ? "" : `, after ${formatDuration(performance.now() - lost)}`;
+    this.#output.log.info(
+      "connected",
+      `${links} link${links === 1 ? "" : "s"}, ${formatDuration(rttMs)}${again}`,
+      { links, rttMs },
+    );
+    this.#writePidFile();
+  }
+
+  route(url: string, service: string): void {
+    // A log for programs holds the route as an event; the plain line is for people and for $(tunl connect …).
+    if (this.#output.format !== "pretty")
+      this.#output.log.info("route", `${url} -> ${service}`, { url, service });
+    if (this.#output.format !== "json") this.#output.answer(`${url} -> ${service}`);
+  }
+
+  notice(text: string): void {
+    this.#output.log.warn("notice", text);
+  }
+
+  request(line: Parameters<ConnectorEvents["request"]>[0]): void {
+    if (!this.#options.accessLog) return;
+    const { method, path, host, status, ms, bytesOut, protocol } = line;
+    this.#output.log.info("request", "", { host, method, path, status, ms, bytesOut, protocol });
+  }
+
+  linkLost(text: string): void {
+    this.#lostAt ??= performance.now();
+    this.#output.log.warn("link.lost", text);
+  }
+
+  retry(text: string, inMs: number, attempt: number): void {
+    this.#output.log.warn("retry", `${text}, next try in ${formatDuration(inMs)}`, {
+      inMs: Math.round(inMs),
+      attempt,
+    });
+  }
+
+  failed(error: TunlError): void {
+    this.#output.log.error("refused", messageOf(error), { code: error.code, hint: error.hint });
+  }
+
+  removePidFile(): void {
+    if (this.#isPidWritten && this.#options.pidPath !== undefined)
+      rmSync(this.#options.pidPath, { force: true });
+  }
+
+  #writePidFile(): void {
+    const path = this.#options.pidPath;
+    if (path === undefined || this.#isPidWritten) return;
+    try {
+      writeFileSync(path, `${process.pid}\n`);
+      this.#isPidWritten = true;
+    } catch (error) {
+      const message = `Writing the pid file "${path}" failed: ${reasonOf(error)}`;
+      this.#fail(
+        new TunlError("PID_FILE", message, { cause: error, hint: "Choose another --pidfile" }),
+      );
+    }
+  }
+}

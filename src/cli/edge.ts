@@ -1,0 +1,98 @@
+// This file is `tunl edge`: starts the public end, says what it does, and stays. product.md §1.1, §2.1.
+import {
+  formatAddress,
+  formatDuration,
+  loadEdge,
+  parseDuration,
+  showPath,
+  surroundings,
+  VERSION,
+} from "../config/index.ts";
+import type { EdgeOptions } from "../config/index.ts";
+import type { Edge } from "../edge/index.ts";
+import { clockTime } from "./clock.ts";
+import { command, loadInput } from "./command.ts";
+import { live } from "./lifecycle.ts";
+import type { Output } from "./output.ts";
+
+/** The line printed by a first start works as long as that of `edge invite` does by default. */
+const FIRST_LINE_TTL = "15m";
+
+export default command("edge", async (invocation) => {
+  const { options, log, configName } = loadEdge(loadInput(invocation));
+  await live(log, async (output, stay) => {
+    const startedAt = performance.now();
+    const named = options.domains.length > 0;
+    if (named)
+      output.log.info("start", `tunl ${VERSION}  edge  ${options.domains.join(", ")}`, {
+        version: VERSION,
+      });
+    if (configName !== undefined) output.log.info("config", configName, { file: configName });
+    const { startEdge } = await import("../edge/index.ts");
+    await using edge = await startEdge(options, output.log);
+    if (!named)
+      output.log.info("start", `tunl ${VERSION}  edge  ${edge.domains.join(", ")}`, {
+        version: VERSION,
+      });
+    report(output, options, edge);
+    output.log.info("ready", `in ${formatDuration(performance.now() - startedAt)}`, {
+      ms: Math.round(performance.now() - startedAt),
+      port: edge.port,
+    });
+    if (edge.isNewState) await showFirstLine(output, edge);
+    await stay(edge, { graceMs: options.graceMs, forMs: undefined, done: undefined });
+  });
+});
+
+function report(output: Output, options: EdgeOptions, edge: Edge): void {
+  const { home } = surroundings();
+  const state = showPath(options.stateDirectory, home);
+  output.log.info(
+    "state",
+    `${state}${edge.isNewState ? " (new)" : ""}, edge key ${edge.fingerprint}`,
+    { state, key: edge.fingerprint },
+  );
+  const listen = formatAddress({ ...options.listen, port: edge.port });
+  const http =
+    options.http === undefined || edge.httpPort === undefined
+      ? undefined
+      : formatAddress({ ...options.http, port: edge.httpPort });
+  output.log.info(
+    "listening",
+    `${listen} visitors and connectors${http === undefined ? "" : `, ${http} redirects`}`,
+    { listen, http: http ?? "off" },
+  );
+  const { certificates } = options;
+  if (certificates.mode === "files") {
+    const count = certificates.pairs.length;
+    output.log.info(
+      "certificate",
+      `from ${count === 1 ? "a file" : `${count} files`}: ${certificates.pairs.map(({ certPath }) => showPath(certPath, home)).join(", ")}`,
+    );
+  } else {
+    const root =
+      edge.rootPemPath === undefined
+        ? ""
+        : `, root certificate ${showPath(edge.rootPemPath, home)}`;
+    output.log.info("certificate", `own CA of this edge${root}`);
+  }
+}
+
+/** Whoever watches gets a line at once; a log keeps no secrets and gets the command that makes one. */
+async function showFirstLine(output: Output, edge: Edge): Promise<void> {
+  if (process.stdout.isTTY !== true || output.format === "json") {
+    output.log.info("next", "tunl edge invite prints a line that connects a machine");
+    return;
+  }
+  const { line, expiresAt } = await edge.invite({
+    name: undefined,
+    hosts: [],
+    ttlMs: parseDuration(FIRST_LINE_TTL) as number,
+    uses: 1,
+  });
+  output.answer(
+    `\nConnect a machine with this line. It works once, until ${clockTime(expiresAt, new Date())}:`,
+  );
+  output.answer(`  tunl connect 8000 --join ${line}`);
+  output.answer("Next: tunl edge invite (another machine)\n");
+}

@@ -1,0 +1,110 @@
+// This file is the last word of a command that failed: exit code, label, text. product.md §2 (exit codes), §8 item 3.
+import { ConfigError, formatProblems } from "../config/index.ts";
+import { TunlError } from "../errors.ts";
+import { printable, redactText } from "./redact.ts";
+
+/** Exit codes with the label of their errors. */
+const LABELS: Readonly<Record<number, string>> = {
+  1: "failed",
+  2: "usage",
+  3: "config",
+  4: "refused",
+  5: "unreachable",
+  6: "local",
+  7: "not found",
+};
+
+/** Exit code of each error code; what is not here is unexpected: 1. */
+const EXITS: Readonly<Record<string, number>> = {
+  USAGE: 2,
+  DOMAIN_REQUIRED: 2,
+  TARGET_INVALID: 2,
+  TARGET_UNSUPPORTED: 2,
+  BAD_JOIN_LINE: 2,
+  HOST_HEADER_INVALID: 2,
+  NOT_JOINED: 2,
+  BAD_REQUEST: 2,
+  CONFIG_INVALID: 3,
+  CERTIFICATE_REFUSED: 3,
+  BAD_CREDENTIALS: 3,
+  CA_POOL_INVALID: 3,
+  INSECURE_FILE: 3,
+  JOIN_REFUSED: 4,
+  EDGE_KEY_MISMATCH: 4,
+  KEY_REFUSED: 4,
+  HOSTNAME_NOT_GRANTED: 4,
+  HOSTNAME_LIMIT: 4,
+  EDGE_UNREACHABLE: 5,
+  EDGE_NOT_RUNNING: 5,
+  PORT_FORBIDDEN: 6,
+  PORT_IN_USE: 6,
+  LISTEN_FAILED: 6,
+  SOCKET_PATH_TOO_LONG: 6,
+  SOCKET_IN_USE: 6,
+  SOCKET_FORBIDDEN: 6,
+  SOCKET_FAILED: 6,
+  NOT_BACKED_UP: 6,
+  STATE_DAMAGED: 6,
+  STATE_LOCKED: 6,
+  STATE_TOO_NEW: 6,
+  STATE_UNWRITABLE: 6,
+  STORE_BUSY: 6,
+  STORE_FAILED: 6,
+  STORE_FULL: 6,
+  CA_DAMAGED: 6,
+  FILE_MODE: 6,
+  LOG_FILE: 6,
+  PID_FILE: 6,
+  HOSTNAME_TAKEN: 7,
+  NOT_FOUND: 7,
+  TUNNEL_NOT_FOUND: 7,
+  KEY_NOT_FOUND: 7,
+};
+
+/** Exit code of an error. */
+export function exitCodeOf(error: unknown): number {
+  if (!(error instanceof TunlError) || !Object.hasOwn(EXITS, error.code)) return 1;
+  return EXITS[error.code] as number;
+}
+
+/** Label of an error: what kind of failure its exit code says. */
+export function labelOf(error: unknown): string {
+  return LABELS[exitCodeOf(error)] as string;
+}
+
+/** Words of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error && error.message !== "" ? error.message : String(error);
+}
+
+/**
+ * The error as people read it: `✖ label text`, then what to do; a configuration with its lines.
+ *
+ * @param isColored True paints the mark.
+ * @param isDetailed True adds the stack and the causes (log level debug).
+ */
+export function formatFailure(error: unknown, isColored: boolean, isDetailed = false): string {
+  const paint = (text: string): string =>
+    isColored
+      ? text.replace(/^(✖|⚠)/gm, (mark) => `\u001b[${mark === "✖" ? 31 : 33}m${mark}\u001b[0m`)
+      : text;
+  if (error instanceof ConfigError) return paint(formatProblems(error.source, error.problems));
+  const lines = [`✖ ${labelOf(error).padEnd(12)} ${printable(redactText(messageOf(error)))}`];
+  if (error instanceof TunlError && error.hint !== undefined)
+    lines.push(`${" ".repeat(15)}${printable(redactText(error.hint))}`);
+  if (isDetailed) lines.push(...stacks(error));
+  return paint(lines.join("\n"));
+}
+
+function stacks(error: unknown): string[] {
+  const lines: string[] = [];
+  // A chain of causes may be a ring; five are more than anybody reads.
+  for (
+    let current = error, depth = 0;
+    current instanceof Error && depth < 5;
+    current = current.cause, depth += 1
+  ) {
+    lines.push(redactText(current.stack ?? messageOf(current)));
+  }
+  return lines;
+}

@@ -1,0 +1,35 @@
+// This file is `tunl edge invite`: asks the running edge for a join line. product.md §2.1.
+import { loadInvite } from "../config/index.ts";
+import { TunlError } from "../errors.ts";
+import { clockTime } from "./clock.ts";
+import { command, loadInput } from "./command.ts";
+import { call } from "./control.ts";
+import { printAnswer, printJson } from "./print.ts";
+
+export default command("edge invite", async (invocation) => {
+  const { adminPath, isJson, name, hosts, ttlMs, uses } = loadInvite(loadInput(invocation));
+  const answer = await call(adminPath, "invite", {
+    ...(name !== undefined && { name }),
+    hosts,
+    ttlMs,
+    uses,
+  });
+  const line = answer["line"];
+  const expiresAt = new Date(
+    typeof answer["expiresAt"] === "string" ? answer["expiresAt"] : Number.NaN,
+  );
+  if (typeof line !== "string" || Number.isNaN(expiresAt.getTime())) {
+    throw new TunlError(
+      "BAD_ANSWER",
+      `The edge on "${adminPath}" answered without a line, is it of another version?`,
+    );
+  }
+  if (isJson) {
+    await printJson({ line, expiresAt: expiresAt.toISOString(), uses, hosts, name });
+    return;
+  }
+  const works = uses === 1 ? "once" : `${uses} times`;
+  await printAnswer(
+    `Connect a machine with this line. It works ${works}, until ${clockTime(expiresAt, new Date())}:\n  tunl connect 8000 --join ${line}\n`,
+  );
+});

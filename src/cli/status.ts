@@ -1,0 +1,137 @@
+// This file is `tunl status`: asks the edge and the connectors of this machine over their control sockets. product.md §2.3.
+import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import { formatDuration, loadOwner } from "../config/index.ts";
+import { TunlError } from "../errors.ts";
+import { command, loadInput } from "./command.ts";
+import { call, isAnswer, isNotRunning } from "./control.ts";
+import type { Answer } from "./control.ts";
+import { printAnswer, printJson } from "./print.ts";
+import { printable } from "./redact.ts";
+
+export default command("status", async (invocation) => {
+  const { adminPath, isJson, socketDirectory } = loadOwner("status", loadInput(invocation));
+  const edge = await ask(adminPath);
+  const connectors: Answer[] = [];
+  for (const path of socketDirectory === undefined ? [] : connectorSockets(socketDirectory)) {
+    const answer = await ask(path);
+    if (answer !== undefined) connectors.push(answer);
+  }
+  if (isJson) await printJson({ edge, connectors });
+  if (edge === undefined && connectors.length === 0) {
+    throw new TunlError("NOT_FOUND", "No edge and no connector of this user is running here", {
+      hint: `Looked for ${adminPath}${socketDirectory === undefined ? "" : ` and ${join(socketDirectory, "connect-*.sock")}`}`,
+    });
+  }
+  if (!isJson)
+    await printAnswer(
+      [
+        ...(edge === undefined ? [] : edgeLines(edge)),
+        ...connectors.flatMap(connectorLines),
+        "",
+      ].join("\n"),
+    );
+});
+
+/** undefined: nobody there, a socket file may be left of a process that was killed. */
+async function ask(path: string): Promise<Answer | undefined> {
+  try {
+    return await call(path, "status", {});
+  } catch (error) {
+    if (isNotRunning(error)) return undefined;
+    throw error;
+  }
+}
+
+function connectorSockets(directory: string): string[] {
+  try {
+    const names = readdirSync(directory).filter((name) => /^connect-\d+\.sock$/.test(name));
+    return names.sort().map((name) => join(directory, name));
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    throw new TunlError("SOCKET_FORBIDDEN", `Looking for sockets in "${directory}" failed`, {
+      cause: error,
+    });
+  }
+}
+
+/** `edge  example.com  pid 812  since 3 h`, then tunnels and certificates. */
+function edgeLines(edge: Answer): string[] {
+  const lines = [row("edge", [texts(edge["domains"]).join(", "), ...processParts(edge)])];
+  for (const tunnel of objects(edge["tunnels"])) {
+    const counts = [
+      count(tunnel["connectors"], "connector"),
+      count(tunnel["links"], "link"),
+      count(tunnel["streams"], "stream"),
+    ];
+    lines.push(row("tunnel", [text(tunnel["name"]), ...counts, texts(tunnel["hosts"]).join(", ")]));
+  }
+  for (const certificate of objects(edge["certificates"])) {
+    lines.push(
+      row("certificate", [text(certificate["name"]), expiry(text(certificate["expiresAt"]))]),
+    );
+  }
+  return lines;
+}
+
+function connectorLines(connector: Answer): string[] {
+  const lines = [
+    row("connector", [
+      text(connector["tunnel"]),
+      `at ${text(connector["edge"])}`,
+      ...processParts(connector),
+    ]),
+  ];
+  const rtt = connector["rttMs"];
+  lines.push(
+    row("links", [
+      count(connector["links"], "link"),
+      count(connector["streams"], "stream"),
+      typeof rtt === "number" ? formatDuration(rtt) : "",
+    ]),
+  );
+  for (const route of objects(connector["routes"]))
+    lines.push(row("route", [`${text(route["url"])} -> ${text(route["service"])}`]));
+  return lines;
+}
+
+function processParts(process: Answer): string[] {
+  const pid = process["pid"];
+  const started = Date.parse(text(process["startedAt"]));
+  return [
+    typeof pid === "number" ? `pid ${pid}` : "",
+    Number.isNaN(started) ? "" : `up ${formatDuration(Math.max(0, Date.now() - started))}`,
+  ];
+}
+
+function expiry(when: string): string {
+  const at = Date.parse(when);
+  return Number.isNaN(at)
+    ? ""
+    : at < Date.now()
+      ? "expired"
+      : `expires in ${formatDuration(at - Date.now())}`;
+}
+
+function row(label: string, cells: readonly string[]): string {
+  return `${label.padEnd(12)} ${cells
+    .filter((cell) => cell !== "")
+    .map(printable)
+    .join("  ")}`;
+}
+
+function text(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}
+
+function objects(value: unknown): Answer[] {
+  return Array.isArray(value) ? value.filter(isAnswer) : [];
+}
+
+function count(value: unknown, word: string): string {
+  return typeof value === "number" ? `${value} ${word}${value === 1 ? "" : "s"}` : "";
+}

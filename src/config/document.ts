@@ -1,0 +1,200 @@
+// This file is a YAML document as a tree of texts with places; the only importer of `yaml`. product.md §3, §4.
+import { isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
+import type { Document, Node as YamlNode, Pair } from "yaml";
+import type { Problem, Span } from "./report.ts";
+
+/** One node. The text of a scalar is its value as written without quotes: what it means is the reader's business. */
+export type Tree =
+  | {
+      readonly kind: "scalar";
+      readonly text: string;
+      readonly isQuoted: boolean;
+      readonly isEmpty: boolean;
+      readonly span: Span;
+    }
+  | { readonly kind: "list"; readonly items: readonly Tree[]; readonly span: Span }
+  | { readonly kind: "map"; readonly entries: readonly Entry[]; readonly span: Span };
+
+/** One key and what it holds. */
+export interface Entry {
+  readonly name: string;
+  readonly nameSpan: Span;
+  readonly value: Tree;
+}
+
+/** Longest file that is read: 20,000 brackets already take 160 ms to parse. */
+export const MAX_FILE_BYTES = 262_144;
+/** Deepest nesting; `edge.yml` needs 4. Also what ends an alias that contains itself. */
+const MAX_DEPTH = 16;
+/** Most nodes, aliases counted as often as they are used. */
+const MAX_NODES = 100_000;
+
+const WHOLE: Span = { line: 1, column: 1, length: 1 };
+
+/**
+ * Parses one YAML 1.2 document.
+ *
+ * @returns The tree, undefined for an empty file or one that does not parse, and what is wrong with it.
+ */
+export function parseTree(text: string): { tree: Tree | undefined; problems: Problem[] } {
+  const problems: Problem[] = [];
+  // `logLevel: "error"` keeps the library from printing process warnings of its own.
+  const document = parseDocument(text, {
+    prettyErrors: false,
+    uniqueKeys: true,
+    version: "1.2",
+    logLevel: "error",
+    strict: true,
+  });
+  const spanOf = placeFinder(text);
+  for (const { code, message, pos } of document.errors) {
+    problems.push({
+      severity: "error",
+      code: `YAML_${code}`,
+      message: yamlMessage(code, message),
+      span: spanOf(pos[0], pos[1]),
+    });
+  }
+  // `%YAML 1.1` would turn `yes` into true and 010 into 8.
+  const directive = (text.split(/^---/m, 1)[0] as string).search(/^%/m);
+  if (directive !== -1) {
+    const span = spanOf(directive, text.length);
+    problems.push({
+      severity: "error",
+      code: "YAML_DIRECTIVE",
+      message: "A % line changes what words mean, expected none",
+      hint: "Remove the line",
+      span,
+    });
+  }
+  if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
+  const tree = new Walker(document, spanOf, problems).walk(document.contents as YamlNode, 0);
+  return { tree: problems.length > 0 ? undefined : tree, problems };
+}
+
+/**
+ * Makes the function from offsets to places.
+ *
+ * The library's own LineCounter loses a line end inside of broken flow collections, and then every later place is wrong.
+ */
+function placeFinder(text: string): (from: number, to: number) => Span {
+  const starts = [0, ...[...text.matchAll(/\n/g)].map(({ index }) => index + 1)];
+  return (from, to) => {
+    // The number of starts at or before the offset, which is the line counted from 1.
+    let line = 0;
+    for (let above = starts.length; line < above;) {
+      const middle = (line + above) >>> 1;
+      if ((starts[middle] as number) <= from) line = middle + 1;
+      else above = middle;
+    }
+    const end = starts[line] === undefined ? text.length : (starts[line] as number) - 1;
+    return {
+      line,
+      column: from - (starts[line - 1] as number) + 1,
+      length: Math.max(1, Math.min(to, end) - from),
+    };
+  };
+}
+
+class Walker {
+  readonly #document: Document.Parsed;
+  readonly #spanOf: (from: number, to: number) => Span;
+  readonly #problems: Problem[];
+  #nodes = 0;
+
+  constructor(
+    document: Document.Parsed,
+    spanOf: (from: number, to: number) => Span,
+    problems: Problem[],
+  ) {
+    this.#document = document;
+    this.#spanOf = spanOf;
+    this.#problems = problems;
+  }
+
+  walk(node: YamlNode | null | undefined, depth: number): Tree | undefined {
+    const span = this.#place(node);
+    this.#nodes += 1;
+    if (depth > MAX_DEPTH || this.#nodes > MAX_NODES) {
+      // Said once: every other branch would say the same.
+      if (this.#nodes < Infinity)
+        this.#fail(
+          "YAML_TOO_LARGE",
+          depth > MAX_DEPTH
+            ? `Nested deeper than ${MAX_DEPTH} levels`
+            : `More than ${MAX_NODES} values`,
+          span,
+        );
+      this.#nodes = Infinity;
+      return undefined;
+    }
+    if (node === null || node === undefined)
+      return { kind: "scalar", text: "", isQuoted: false, isEmpty: true, span };
+    if (isAlias(node)) return this.#alias(node, depth, span);
+    if (isMap(node)) {
+      const entries = node.items.map((pair) =>
+        this.#entry(pair as Pair<YamlNode, YamlNode | null>, depth),
+      );
+      return { kind: "map", entries: entries.filter((entry) => entry !== undefined), span };
+    }
+    if (isSeq(node)) {
+      const items = node.items.map((item) => this.walk(item as YamlNode, depth + 1));
+      return { kind: "list", items: items.filter((item) => item !== undefined), span };
+    }
+    if (isScalar(node)) {
+      const isQuoted = node.type === "QUOTE_DOUBLE" || node.type === "QUOTE_SINGLE";
+      const text = typeof node.value === "string" ? node.value : (node.source ?? "");
+      return { kind: "scalar", text, isQuoted, isEmpty: node.value === null, span };
+    }
+    this.#fail("YAML_NODE", "Not a value", span);
+    return undefined;
+  }
+
+  #entry(pair: Pair<YamlNode, YamlNode | null>, depth: number): Entry | undefined {
+    const { key, value } = pair;
+    const nameSpan = this.#place(key);
+    if (!isScalar(key) || key.value === null) {
+      this.#fail("YAML_KEY", "A key must be a word", nameSpan);
+      return undefined;
+    }
+    const name = typeof key.value === "string" ? key.value : (key.source ?? "");
+    const tree =
+      value === null
+        ? ({ kind: "scalar", text: "", isQuoted: false, isEmpty: true, span: nameSpan } as const)
+        : this.walk(value, depth + 1);
+    return tree === undefined ? undefined : { name, nameSpan, value: tree };
+  }
+
+  /** `*.example.com` without quotes is an alias of an anchor that nobody set: by far the commonest YAML mistake here. */
+  #alias(
+    node: YamlNode & { source: string; resolve: (document: Document) => unknown },
+    depth: number,
+    span: Span,
+  ): Tree | undefined {
+    const target = node.resolve(this.#document);
+    if (target !== undefined) return this.walk(target as YamlNode, depth + 1);
+    this.#fail(
+      "YAML_ALIAS",
+      `An unquoted * starts a YAML alias, expected "*${node.source}" in quotes`,
+      span,
+    );
+    return undefined;
+  }
+
+  #place(node: YamlNode | null | undefined): Span {
+    const range = node?.range;
+    return range === null || range === undefined ? WHOLE : this.#spanOf(range[0], range[1]);
+  }
+
+  #fail(code: string, message: string, span: Span): void {
+    this.#problems.push({ severity: "error", code, message, span });
+  }
+}
+
+/** The library's sentences for the mistakes people make, in ours; the rest as it comes, on one line. */
+function yamlMessage(code: string, message: string): string {
+  if (code === "DUPLICATE_KEY") return "This key stands here twice";
+  if (code === "TAB_AS_INDENT") return "A tab indents this line, expected spaces";
+  if (code === "MULTIPLE_DOCS") return "A second document begins here, expected one";
+  return `Not valid YAML: ${message.split("\n")[0]?.replace(/\.$/, "")}`;
+}

@@ -1,0 +1,36 @@
+/**
+ * The user's words: flags, environment variables and `edge.yml`, held against one table.
+ *
+ * Gives the two ends what they run with, validated, in milliseconds and bytes, or says what is wrong and where.
+ * Never starts anything, never asks the network, never reads the working directory on its own (S-76).
+ * Start reading in `options.ts`, then `settings.ts`.
+ *
+ * @module
+ */
+export { COMMIT, PLATFORM, VERSION } from "./build.ts";
+export { loadConnect, loadEdge, loadInvite, loadOwner } from "./load.ts";
+export type { Loaded, LoadInput } from "./load.ts";
+export { nearest } from "./nearest.ts";
+export { flagText, variableOf } from "./option.ts";
+export type { CommandName, Kind, Option, Refusal } from "./option.ts";
+export { OPTIONS, optionsOf } from "./options.ts";
+export { reasonOf } from "./files.ts";
+export { showPath, surroundings } from "./paths.ts";
+export type { Surroundings } from "./paths.ts";
+export { ConfigError, formatProblem, formatProblems, problemFields } from "./report.ts";
+export type { Problem, Source, Span } from "./report.ts";
+export { usage } from "./settings.ts";
+export type { Flags } from "./settings.ts";
+export type {
+  CertificateOptions,
+  ConnectorOptions,
+  EdgeLimits,
+  EdgeOptions,
+  EdgeTimeouts,
+  InviteOptions,
+  LogOptions,
+  OwnerOptions,
+} from "./types.ts";
+export { formatDuration, formatSize, parseDuration, parseRate, parseSize } from "./units.ts";
+export { formatAddress, listWords } from "./values.ts";
+export type { Address } from "./values.ts";

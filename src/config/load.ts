@@ -1,0 +1,324 @@
+// This file is the way from the user's words to what a command runs with: read, parse, validate, look at every named file. product.md §4.
+import { hostname } from "node:os";
+import { dirname, join } from "node:path";
+import { TunlError } from "../errors.ts";
+import { readEdgeFile } from "./edge.ts";
+import { checkFile, findFile, readText } from "./files.ts";
+import type { CommandName } from "./option.ts";
+import { MAX_SOCKET_PATH, places, showPath } from "./paths.ts";
+import type { Places, Surroundings } from "./paths.ts";
+import { ConfigError } from "./report.ts";
+import type { Problem, Source } from "./report.ts";
+import { Settings, usage } from "./settings.ts";
+import type { Flags, PlacedFile } from "./settings.ts";
+import type {
+  CertificateOptions,
+  ConnectorOptions,
+  EdgeOptions,
+  InviteOptions,
+  LogOptions,
+  OwnerOptions,
+} from "./types.ts";
+import { resolvePath } from "./values.ts";
+import { VERSION } from "./build.ts";
+
+/** What a command was given, and where. */
+export interface LoadInput {
+  readonly flags: Flags;
+  readonly surroundings: Surroundings;
+  /** Where the command was typed. */
+  readonly directory: string;
+  /** True when a person is watching stderr. */
+  readonly isTerminal: boolean;
+}
+
+/** What a command runs with. */
+export interface Loaded<Options> {
+  readonly options: Options;
+  readonly log: LogOptions;
+  /** The configuration file that was used, as shown to people. */
+  readonly configName: string | undefined;
+}
+
+interface Reading {
+  readonly settings: Settings;
+  readonly places: Places;
+  readonly placed: PlacedFile | undefined;
+  readonly source: Source | undefined;
+  readonly problems: Problem[];
+}
+
+/**
+ * Reads what `tunl edge` runs with.
+ *
+ * @throws TunlError `USAGE` (flag, variable), ConfigError `CONFIG_INVALID` (file), `SOCKET_PATH_TOO_LONG`.
+ */
+export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
+  const reading = read("edge", input);
+  const { settings, problems } = reading;
+  const certificates = certificateOptions(reading, input);
+  finish(reading, problems);
+  if (settings.refusal !== undefined) throw usage(settings.refusal);
+  const options: EdgeOptions = {
+    version: VERSION,
+    domains: [...new Set(settings.texts("domains"))],
+    stateDirectory: settings.text("state") ?? reading.places.state,
+    adminPath: adminPath(reading),
+    listen: settings.address("listen") ?? { host: undefined, port: 443 },
+    http: settings.address("http"),
+    certificates,
+    graceMs: must(settings, "grace"),
+    limits: {
+      connectionsPerIp: settings.number("limits.connectionsPerIp"),
+      acceptPerIp: acceptLimit(reading),
+      concurrent: must(settings, "limits.concurrent"),
+      headerBytes: must(settings, "limits.headerBytes"),
+      headerFields: must(settings, "limits.headerFields"),
+      targetBytes: must(settings, "limits.targetBytes"),
+    },
+    timeouts: {
+      clientHelloMs: must(settings, "timeouts.clientHello"),
+      handshakeMs: must(settings, "timeouts.handshake"),
+      headMs: must(settings, "timeouts.head"),
+      idleMs: must(settings, "timeouts.idle"),
+      bodyIdleMs: must(settings, "timeouts.bodyIdle"),
+      firstByteMs: must(settings, "timeouts.firstByte"),
+      writeStallMs: must(settings, "timeouts.writeStall"),
+    },
+    reservedNames: settings.texts("names.reserved"),
+    accessLog: isOn(settings.text("log.access"), input.isTerminal),
+  };
+  return { options, log: logOptions(settings, input), configName: reading.source?.name };
+}
+
+/** Reads what `tunl connect` runs with. @throws TunlError `USAGE`, `SOCKET_PATH_TOO_LONG`, ConfigError for an unreadable file. */
+export function loadConnect(
+  input: LoadInput,
+  target: string | undefined,
+  pid: number,
+): Loaded<ConnectorOptions> {
+  const { settings, places: found } = read("connect", input);
+  if (target === undefined) {
+    throw usage({
+      message: "connect has no TARGET, and config.yml is not in this build yet",
+      hint: "Say what to serve, such as: tunl connect 8000",
+    });
+  }
+  const ca = settings.text("ca");
+  const hostHeader = settings.text("host-header") ?? "keep";
+  const family = settings.text("edge-ip");
+  const options: ConnectorOptions = {
+    version: VERSION,
+    target,
+    join: settings.text("join"),
+    edge: settings.address("edge"),
+    tunnel: settings.text("tunnel"),
+    credentialsPath: settings.text("credentials"),
+    name: settings.text("name"),
+    hosts: settings.texts("host"),
+    hostHeader:
+      hostHeader === "keep" || hostHeader === "origin"
+        ? { kind: hostHeader }
+        : { kind: "value", value: hostHeader },
+    originTls: {
+      isVerified: settings.isOn("tls-verify"),
+      ca: ca === undefined ? undefined : readText(ca, "--ca"),
+      serverName: settings.text("origin-server-name"),
+    },
+    edgeFamily: family === "4" ? 4 : family === "6" ? 6 : "auto",
+    waitMs: settings.number("wait"),
+    forMs: settings.number("for"),
+    graceMs: must(settings, "grace"),
+    label: settings.text("label") ?? hostname(),
+    edgesDirectory: found.edges,
+    controlPath: shortEnough(
+      join(found.sockets, `connect-${pid}.sock`),
+      "Set a shorter TUNL_HOME or XDG_RUNTIME_DIR",
+    ),
+    pidPath: settings.text("pidfile"),
+    accessLog: isOn(settings.text("access-log"), input.isTerminal),
+  };
+  return { options, log: logOptions(settings, input), configName: undefined };
+}
+
+/** Reads what `tunl edge invite` asks for. @throws as `loadOwner`. */
+export function loadInvite(input: LoadInput): InviteOptions {
+  const reading = read("edge invite", input);
+  const { settings } = reading;
+  return {
+    adminPath: adminPath(reading),
+    isJson: settings.isOn("json"),
+    name: settings.text("name"),
+    hosts: settings.texts("host"),
+    ttlMs: must(settings, "ttl"),
+    uses: must(settings, "uses"),
+  };
+}
+
+/** Reads where the control sockets are. @throws TunlError `USAGE`, `SOCKET_PATH_TOO_LONG`, ConfigError. */
+export function loadOwner(command: "status", input: LoadInput): OwnerOptions {
+  const reading = read(command, input);
+  const { settings, places: found } = reading;
+  const isChosen = settings.origin("admin") !== undefined;
+  return {
+    adminPath: adminPath(reading),
+    isJson: settings.isOn("json"),
+    socketDirectory: isChosen ? undefined : found.sockets,
+  };
+}
+
+function read(command: CommandName, { flags, surroundings, directory }: LoadInput): Reading {
+  const found = places(surroundings);
+  const isEdge = command !== "connect" && command !== "version";
+  const typed =
+    flags.get("config")?.at(-1) ?? (isEdge ? surroundings.environment["TUNL_CONFIG"] : undefined);
+  const chosen =
+    typed === undefined || typed === ""
+      ? undefined
+      : resolvePath(typed, { directory, home: found.home });
+  const path = isEdge ? (chosen ?? findFile(found.config, ["edge.yml", "edge.yaml"])) : undefined;
+  const source =
+    path === undefined
+      ? undefined
+      : { name: showPath(path, found.home), text: readText(path, showPath(path, found.home)) };
+  const problems: Problem[] = path === undefined ? [] : checkFile(path, "config");
+  const file = source === undefined ? undefined : readEdgeFile(source.text);
+  const placed =
+    file === undefined || path === undefined ? undefined : { file, directory: dirname(path) };
+  const settings = new Settings({
+    command,
+    flags,
+    environment: surroundings.environment,
+    directory,
+    home: found.home,
+    placed,
+  });
+  const reading: Reading = {
+    settings,
+    places: found,
+    placed,
+    source,
+    problems: [...problems, ...(file?.problems ?? []), ...settings.problems],
+  };
+  // The other commands need two keys of the file: what else is wrong in it is the edge's business.
+  if (command !== "edge" && file?.isReadable === false) finish(reading, reading.problems);
+  return reading;
+}
+
+/** All or nothing: with one error the configuration is not used at all. */
+function finish({ source }: Reading, problems: readonly Problem[]): void {
+  if (source !== undefined && problems.length > 0) throw new ConfigError(source, problems);
+}
+
+function certificateOptions(
+  { settings, placed, problems }: Reading,
+  { directory }: LoadInput,
+): CertificateOptions {
+  const cert = settings.text("cert");
+  const key = settings.text("key");
+  if ((cert === undefined) !== (key === undefined)) {
+    const missing = cert === undefined ? "--cert" : "--key";
+    throw usage({
+      message: `${cert === undefined ? "--key" : "--cert"} is given without ${missing}`,
+      hint: "A certificate and its key come as a pair",
+    });
+  }
+  const mode = settings.text("certificates.mode");
+  if (mode !== "files" && cert !== undefined) {
+    throw usage({
+      message: `--cert and --key are for --tls files, not for --tls ${mode ?? "acme"}`,
+      hint: "Add --tls files",
+    });
+  }
+  if (mode !== "files") return { mode: "internal" };
+  if (cert !== undefined && key !== undefined) {
+    readText(cert, "--cert");
+    const unsafe = [...checkFile(cert, "config"), ...checkFile(key, "secret")][0];
+    if (unsafe !== undefined)
+      throw new TunlError("CONFIG_INVALID", unsafe.message, {
+        ...(unsafe.hint !== undefined && { hint: unsafe.hint }),
+      });
+    return { mode: "files", pairs: [{ certPath: cert, keyPath: key }] };
+  }
+  const pairs = (placed?.file.pairs ?? []).map(({ cert: certFile, key: keyFile }) => {
+    const base = { directory: placed?.directory ?? directory };
+    const pair = {
+      certPath: resolvePath(certFile.text, base),
+      keyPath: resolvePath(keyFile.text, base),
+    };
+    problems.push(
+      ...checkFile(pair.certPath, "config").map((problem) => ({ ...problem, span: certFile.span })),
+    );
+    problems.push(
+      ...checkFile(pair.keyPath, "secret").map((problem) => ({ ...problem, span: keyFile.span })),
+    );
+    return pair;
+  });
+  if (pairs.length === 0)
+    throw usage({
+      message: "--tls files has no certificate",
+      hint: "Add --cert FILE and --key FILE, or certificates.files in edge.yml",
+    });
+  return { mode: "files", pairs };
+}
+
+function acceptLimit({ settings, placed }: Reading): EdgeOptions["limits"]["acceptPerIp"] {
+  if (placed?.file.values.has("limits.acceptPerIp")) return undefined;
+  return {
+    perSecond: must(settings, "limits.acceptPerIp.rate"),
+    burst: must(settings, "limits.acceptPerIp.burst"),
+  };
+}
+
+function adminPath({ settings, places: found }: Reading): string {
+  // Where no runtime directory exists the socket lies in the state directory, and that may have been chosen.
+  const isInState = found.sockets === found.state;
+  const directory = isInState ? (settings.text("state") ?? found.state) : found.sockets;
+  return shortEnough(
+    settings.text("admin") ?? join(directory, "edge.sock"),
+    "Choose a shorter one with --admin unix:PATH",
+  );
+}
+
+function shortEnough(path: string, hint: string): string {
+  const bytes = Buffer.byteLength(path);
+  if (bytes <= MAX_SOCKET_PATH) return path;
+  throw new TunlError(
+    "SOCKET_PATH_TOO_LONG",
+    `Path of the control socket has ${bytes} bytes, allowed ${MAX_SOCKET_PATH}: "${path}"`,
+    { hint },
+  );
+}
+
+function logOptions(settings: Settings, { isTerminal, surroundings }: LoadInput): LogOptions {
+  const file = settings.text("log.file");
+  const format = settings.text("log.format") ?? "auto";
+  const automatic = isTerminal && file === undefined ? "pretty" : "text";
+  const { NO_COLOR, FORCE_COLOR } = surroundings.environment;
+  const isForced = FORCE_COLOR !== undefined && FORCE_COLOR !== "" && FORCE_COLOR !== "0";
+  // https://no-color.org: set and not empty; a flag is the user's last word.
+  const isRefused = (NO_COLOR !== undefined && NO_COLOR !== "") || FORCE_COLOR === "0";
+  const isAsked = settings.origin("color") === "default" ? !isRefused : settings.isOn("color");
+  return {
+    level: levelOf(settings.text("log.level")),
+    format: format === "pretty" || format === "text" || format === "json" ? format : automatic,
+    file,
+    isColored: isAsked && (isForced || (isTerminal && file === undefined)),
+  };
+}
+
+function levelOf(text: string | undefined): LogOptions["level"] {
+  return text === "error" || text === "warn" || text === "debug" || text === "trace"
+    ? text
+    : "info";
+}
+
+function isOn(word: string | undefined, isTerminal: boolean): boolean {
+  return word === "on" || (word !== "off" && isTerminal);
+}
+
+function must(settings: Settings, name: string): number {
+  const value = settings.number(name);
+  if (value === undefined) throw new TunlError("BUG", `BUG: ${name} has no default`);
+  return value;
+}

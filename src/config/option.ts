@@ -1,0 +1,99 @@
+// This file is the shape of one row of the option table, and how rows are found. product.md §2 rules 1 to 4.
+
+/** Commands that this build runs, by their full name. */
+export type CommandName = "edge" | "edge invite" | "connect" | "status" | "version";
+
+/** How the text of a value is read; `values.ts` has one reader for each. */
+export type Kind =
+  | "text" // any text without control characters, at most 1,024 characters
+  | "hostname" // example.com, lower-cased
+  | "pattern" // hostname or *.hostname
+  | "label" // one label of a hostname
+  | "reserved" // label, or a label's beginning and *
+  | "path" // file or directory; ~ expanded, made absolute
+  | "listen" // HOST:PORT, :PORT or [IPv6]:PORT to bind
+  | "peer" // HOST[:PORT] to dial, port 443 if absent
+  | "socket" // unix:PATH
+  | "duration" // to milliseconds
+  | "size" // to bytes
+  | "rate" // to events per second
+  | "integer"
+  | "choice"
+  | "boolean"
+  | "pairs"; // list of {cert, key}; in files only
+
+/** One flag, one key of `edge.yml`, or both. */
+export interface Option {
+  /** Long name without dashes; a boolean that users switch off (`--no-color`) stands here in its positive form. */
+  readonly flag?: string;
+  /** One letter. */
+  readonly short?: string;
+  /** Commands that take the flag. */
+  readonly commands: readonly CommandName[];
+  /** Dotted path in `edge.yml`. */
+  readonly key?: string;
+  /** A second name of the key. */
+  readonly keyAlias?: string;
+  readonly kind: Kind;
+  readonly choices?: readonly string[];
+  /** What stands for the value in --help. */
+  readonly placeholder?: string;
+  /** As a user would write it; absent = no value, which `about` explains. */
+  readonly default?: string;
+  readonly isRepeatable?: boolean;
+  /** `off` is a value too. */
+  readonly canBeOff?: boolean;
+  /** Inclusive bounds in milliseconds, bytes or units. */
+  readonly min?: number;
+  readonly max?: number;
+  /** One sentence for --help, without a period. */
+  readonly about: string;
+  readonly phase: 1 | 2 | 3;
+  /** False: the name is known and refused by name. */
+  readonly isBuilt: boolean;
+  /** Values that are known and refused: value to sentence and what to do. */
+  readonly laterValues?: Readonly<Record<string, Refusal>>;
+  /** In place of the usual words where the flag or key is refused. */
+  readonly refusal?: Refusal;
+}
+
+/** Why something known is refused, and what to do instead. */
+export interface Refusal {
+  readonly message: string;
+  readonly hint: string;
+}
+
+/** Environment variable of a flag: `--log-level` is `TUNL_LOG_LEVEL`. */
+export function variableOf(flag: string): string {
+  return `TUNL_${flag.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** How a flag is written in messages: a boolean that is on by default shows its `--no-` form. */
+export function flagText(option: Option): string {
+  return option.kind === "boolean" && option.default === "true"
+    ? `--no-${option.flag}`
+    : `--${option.flag}`;
+}
+
+/** Which commands a row is for. */
+export const EVERY: readonly CommandName[] = [
+  "edge",
+  "edge invite",
+  "connect",
+  "status",
+  "version",
+];
+export const EDGE: readonly CommandName[] = ["edge"];
+export const INVITE: readonly CommandName[] = ["edge invite"];
+export const CONNECT: readonly CommandName[] = ["connect"];
+/** Commands that have to know where the edge's control socket is. */
+export const OWNER: readonly CommandName[] = ["edge", "edge invite", "status"];
+/** Commands that answer with data. */
+export const ANSWERS: readonly CommandName[] = ["edge invite", "status", "version"];
+
+/** A row that works. */
+export const BUILT = { phase: 1, isBuilt: true } as const;
+
+export const SECOND = 1_000;
+export const HOUR = 3_600_000;
+export const DAY = 86_400_000;

@@ -1,0 +1,66 @@
+// This file is the rows of the option table that this build does not have: known names, refused by name. product.md, first paragraph.
+import { CONNECT, EDGE, INVITE } from "./option.ts";
+import type { CommandName, Option, Refusal } from "./option.ts";
+
+const NO_TOKENS: Refusal = {
+  message: "Static tokens are not in this build yet",
+  hint: "Join with a line of tunl edge invite",
+};
+
+/** Known flags that this build does not have: names, not yet rows. */
+export const LATER_FLAGS: readonly Option[] = [
+  ...laterFlags(1, EDGE, "email agree-tos acme-ca acme-staging dns public-address hold resume"),
+  ...laterFlags(2, EDGE, "metrics dashboard trusted-proxy proxy-protocol tcp-ports udp-ports"),
+  ...laterFlags(1, INVITE, "account scope"),
+  ...laterFlags(1, CONNECT, "config links ha proxy"),
+  ...laterFlags(1, CONNECT, "token-file token", NO_TOKENS),
+  ...laterFlags(
+    2,
+    CONNECT,
+    "bind http2-origin passthrough private exclusive tcp udp basic-auth-file allow-ip login allow-email inspect metrics",
+  ),
+  ...laterFlags(1, ["status"], "watch"),
+  ...laterFlags(1, ["version"], "licenses"),
+];
+
+/** Known keys that this build does not have; a group stands for everything in it. */
+export const LATER_KEYS: readonly Option[] = [
+  ...laterKeys(1, "publicAddresses hold install resume kernelTuning dns grants hosts"),
+  ...laterKeys(
+    1,
+    "certificates.email certificates.agreeToTerms certificates.directories certificates.eab certificates.challenge",
+  ),
+  ...laterKeys(
+    1,
+    "certificates.wildcard certificates.keyType certificates.minVersion names.random names.style names.claim names.keep",
+  ),
+  ...laterKeys(1, "limits.bodyBytes limits.connectorsPerTunnel limits.memory timeouts.upgradeIdle"),
+  ...laterKeys(
+    2,
+    "adminTokenFile adminRemote ports policies identity mail trustedProxies proxyProtocol limits.requests limits.bandwidth metrics dashboard",
+  ),
+  ...laterKeys(3, "store"),
+];
+
+function laterFlags(
+  phase: 1 | 2 | 3,
+  commands: readonly CommandName[],
+  names: string,
+  refusal?: Refusal,
+): Option[] {
+  return names.split(" ").map((flag) => ({
+    flag,
+    commands,
+    kind: "text",
+    about: "",
+    phase,
+    isBuilt: false,
+    ...(refusal && { refusal }),
+  }));
+}
+
+function laterKeys(phase: 1 | 2 | 3, names: string): Option[] {
+  return names
+    .split(" ")
+    .map((key) => ({ key, commands: [], kind: "text", about: "", phase, isBuilt: false }));
+}

@@ -1,0 +1,122 @@
+// This file is what the two ends run with: validated, in milliseconds and bytes, with absolute paths.
+import type { Address } from "./values.ts";
+
+/** Where certificates come from. */
+export type CertificateOptions =
+  | { readonly mode: "internal" }
+  | {
+      readonly mode: "files";
+      readonly pairs: readonly { readonly certPath: string; readonly keyPath: string }[];
+    };
+
+/** Limits on visitors; undefined is off. product.md §3.1. */
+export interface EdgeLimits {
+  readonly connectionsPerIp: number | undefined;
+  readonly acceptPerIp: { readonly perSecond: number; readonly burst: number } | undefined;
+  /** Requests in progress of one hostname. */
+  readonly concurrent: number;
+  readonly headerBytes: number;
+  readonly headerFields: number;
+  readonly targetBytes: number;
+}
+
+/** Deadlines on visitors and origins in ms; 0 is never. product.md §3.1. */
+export interface EdgeTimeouts {
+  readonly clientHelloMs: number;
+  readonly handshakeMs: number;
+  readonly headMs: number;
+  readonly idleMs: number;
+  readonly bodyIdleMs: number;
+  readonly firstByteMs: number;
+  readonly writeStallMs: number;
+}
+
+/** What an edge runs with. */
+export interface EdgeOptions {
+  readonly version: string;
+  /** Canonical names without duplicates; empty: those in the state, and without any the edge refuses with `DOMAIN_REQUIRED`. */
+  readonly domains: readonly string[];
+  readonly stateDirectory: string;
+  /** Absolute path of the control socket, at most 107 bytes. */
+  readonly adminPath: string;
+  readonly listen: Address;
+  /** undefined: off. */
+  readonly http: Address | undefined;
+  readonly certificates: CertificateOptions;
+  readonly graceMs: number;
+  readonly limits: EdgeLimits;
+  readonly timeouts: EdgeTimeouts;
+  /** Labels that no tunnel claims; a trailing `*` stands for any ending. */
+  readonly reservedNames: readonly string[];
+  /** True: the edge writes a log line `request` for each request. */
+  readonly accessLog: boolean;
+}
+
+/** What a connector runs with. */
+export interface ConnectorOptions {
+  readonly version: string;
+  /** TARGET as typed. */
+  readonly target: string;
+  /** A join line as typed: a secret until it was used. */
+  readonly join: string | undefined;
+  readonly edge: Address | undefined;
+  /** Name or UUID. */
+  readonly tunnel: string | undefined;
+  readonly credentialsPath: string | undefined;
+  /** `--name`: one label below a domain of the edge. */
+  readonly name: string | undefined;
+  /** `--host`: full names or `*.x`, canonical. */
+  readonly hosts: readonly string[];
+  /** Host sent to the origin. */
+  readonly hostHeader:
+    { readonly kind: "keep" | "origin" } | { readonly kind: "value"; readonly value: string };
+  readonly originTls: {
+    readonly isVerified: boolean;
+    /** PEM text of additional roots. */
+    readonly ca: string | undefined;
+    readonly serverName: string | undefined;
+  };
+  readonly edgeFamily: "auto" | 4 | 6;
+  /** How long the first connect is tried; undefined is for ever. */
+  readonly waitMs: number | undefined;
+  /** When to end by itself; the command line does it. */
+  readonly forMs: number | undefined;
+  readonly graceMs: number;
+  /** Name of this connector for the edge's owner. */
+  readonly label: string;
+  /** Directory of the files `<host>[_port]/`. */
+  readonly edgesDirectory: string;
+  /** Absolute path of this process's control socket, at most 107 bytes. */
+  readonly controlPath: string;
+  /** Written by the command line after the first link. */
+  readonly pidPath: string | undefined;
+  /** True: a line per request is shown. */
+  readonly accessLog: boolean;
+}
+
+/** Where to ask an edge or connector of this machine. */
+export interface OwnerOptions {
+  readonly adminPath: string;
+  readonly isJson: boolean;
+  /** Where to look for more sockets; undefined where one was named. */
+  readonly socketDirectory: string | undefined;
+}
+
+/** What `tunl edge invite` asks for. */
+export interface InviteOptions {
+  readonly adminPath: string;
+  readonly isJson: boolean;
+  readonly name: string | undefined;
+  readonly hosts: readonly string[];
+  readonly ttlMs: number;
+  readonly uses: number;
+}
+
+/** Where log lines go and how they look. */
+export interface LogOptions {
+  readonly level: "error" | "warn" | "info" | "debug" | "trace";
+  readonly format: "pretty" | "text" | "json";
+  /** undefined: stderr. */
+  readonly file: string | undefined;
+  readonly isColored: boolean;
+}

@@ -1,0 +1,268 @@
+// This file is the private end put together: identity, uplink, ingress, announcement, control socket; start, drain, stop. product.md §1.1.
+import { totalmem } from "node:os";
+import { type ControlBody, type ControlSocket, serveControlSocket } from "../control-socket.ts";
+import type { ConnectorOptions } from "../config/index.ts";
+import { Deadlines } from "../deadlines.ts";
+import { TunlError } from "../errors.ts";
+import { STREAM_KINDS } from "../exchange/index.ts";
+import type { Logger } from "../log.ts";
+import {
+  DEFAULT_PARAMETERS,
+  ProcessBudget,
+  type Session,
+  SESSION_CODES,
+  type SessionTrace,
+  type Stream,
+  type StreamEvents,
+} from "../session/index.ts";
+import { announce } from "./announce.ts";
+import type { ConnectorEvents } from "./events.ts";
+import { Ingress } from "./ingress.ts";
+import { HttpOrigin, type Origin, StaticOrigin } from "./origin/index.ts";
+import { OriginService } from "./serve.ts";
+import { parseTarget, type Target } from "./target.ts";
+import { type Readiness, Uplink } from "./uplink.ts";
+import { findIdentity, type Identity } from "./who.ts";
+
+export interface Connector extends AsyncDisposable {
+  /** Rejects with the TunlError that ends this process; resolves after `drain` or disposal. */
+  readonly done: Promise<void>;
+  /** Opens and accepts no more; requests in progress get up to `graceMs`. */
+  drain(graceMs: number): Promise<void>;
+}
+
+/** How often a drain looks whether it is over, ms. */
+const PAUSE_MS = 50;
+
+/**
+ * Starts a connector: it never ends because a dial failed.
+ * @throws TunlError What must be right before the first dial: target, join line, credentials, control socket.
+ */
+export async function startConnector(
+  options: ConnectorOptions,
+  log: Logger,
+  events: ConnectorEvents,
+): Promise<Connector> {
+  const target = parseTarget(options.target);
+  const identity = await findIdentity(options, Date.now());
+  const connector = new RunningConnector(options, identity, target, log, events);
+  await connector.start();
+  return connector;
+}
+
+class RunningConnector implements Connector {
+  readonly #options: ConnectorOptions;
+  readonly #identity: Identity;
+  readonly #target: Target;
+  readonly #log: Logger;
+  readonly #events: ConnectorEvents;
+  readonly #deadlines: Deadlines;
+  readonly #ingress: Ingress;
+  readonly #service: OriginService;
+  readonly #uplink: Uplink;
+  readonly #routes = new Map<string, string>();
+  readonly #startedAt = new Date();
+  readonly #done = Promise.withResolvers<void>();
+  #tunnel: string | undefined;
+  #control: ControlSocket | undefined;
+  #isEnding = false;
+
+  constructor(
+    options: ConnectorOptions,
+    identity: Identity,
+    target: Target,
+    log: Logger,
+    events: ConnectorEvents,
+  ) {
+    this.#options = options;
+    this.#identity = identity;
+    this.#target = target;
+    this.#log = log;
+    this.#events = events;
+    this.#tunnel = identity.tunnel;
+    this.#deadlines = new Deadlines((error) =>
+      log.error("bug", `A deadline failed: ${String(error)}`),
+    );
+    this.#ingress = new Ingress([{ origin: makeOrigin(target, options, this.#deadlines) }]);
+    this.#service = new OriginService({
+      ingress: this.#ingress,
+      onRequest: options.accessLog ? (line) => events.request(line) : undefined,
+    });
+    this.#uplink = this.#makeUplink();
+  }
+
+  get done(): Promise<void> {
+    return this.#done.promise;
+  }
+
+  async start(): Promise<void> {
+    const { controlPath } = this.#options;
+    this.#control = await serveControlSocket(controlPath, async (name) =>
+      name === "status" ? this.#status() : undefined,
+    );
+    this.#events.edge(this.#identity.host, this.#identity.fingerprint);
+    if (!this.#options.originTls.isVerified)
+      this.#events.notice(`The certificate of ${this.#target.url} is not verified`);
+    // Nobody may be waiting on `done` yet when it rejects.
+    this.done.catch(() => undefined);
+    this.#uplink.run().then(
+      () => this.#done.resolve(),
+      (error: unknown) => this.#done.reject(error),
+    );
+  }
+
+  async drain(graceMs: number): Promise<void> {
+    this.#isEnding = true;
+    this.#uplink.stop();
+    const { session } = this.#uplink;
+    if (session !== undefined) {
+      session.goAway(SESSION_CODES.SHUTDOWN.code, 0, "The connector stops");
+      const until = performance.now() + graceMs;
+      while (!session.isClosed && this.#service.inProgress > 0 && performance.now() < until)
+        await pause();
+      session.close(SESSION_CODES.NO_ERROR.code, "The connector stopped");
+      await pause();
+    }
+    this.#done.resolve();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isEnding = true;
+    this.#uplink.stop();
+    this.#uplink.session?.close(SESSION_CODES.NO_ERROR.code, "The connector stopped");
+    await pause();
+    this.#ingress.close();
+    this.#deadlines[Symbol.dispose]();
+    await this.#control?.[Symbol.asyncDispose]();
+    this.#done.resolve();
+  }
+
+  #makeUplink(): Uplink {
+    const { label, version, edgeFamily, waitMs, name } = this.#options;
+    const application = {
+      label,
+      version,
+      platform: `${process.platform}-${process.arch}`,
+      for: "tunnel",
+    };
+    return new Uplink(
+      {
+        identity: this.#identity,
+        family: edgeFamily,
+        waitMs,
+        // Links cannot be replaced yet, so nothing is kept for a link that is gone.
+        parameters: { ...DEFAULT_PARAMETERS.connector, resumeMs: 0, software: `tunl ${version}` },
+        application: Buffer.from(JSON.stringify(application)),
+        name: name ?? label,
+        budget: new ProcessBudget(totalmem()),
+        trace: traceTo(this.#log),
+      },
+      {
+        enrolled: (readiness) => this.#enrolled(readiness),
+        up: (session, readiness) => this.#up(session, readiness),
+        down: (reason) => {
+          if (!this.#isEnding) this.#events.linkLost(reason);
+        },
+        retry: (error, inMs, attempt) => this.#events.retry(error.message, inMs, attempt),
+        refused: (error) => this.#events.failed(error),
+        accept: (stream, kind) => this.#accept(stream, kind),
+        fault: (error, stream) =>
+          this.#log.error("bug", `A stream handler failed: ${String(error)}`, { stream }),
+      },
+    );
+  }
+
+  #accept(stream: Stream, kind: number): StreamEvents | undefined {
+    return kind === STREAM_KINDS.exchange ? this.#service.serve(stream) : undefined;
+  }
+
+  async #enrolled(readiness: Readiness): Promise<void> {
+    const { enrolment, directory } = this.#identity;
+    if (enrolment === undefined) return;
+    const { tunnel, keyId } = readiness;
+    await directory.complete(
+      enrolment.pending,
+      { kind: "tunnel", tunnel: tunnel.id, name: tunnel.name, keyId },
+      Date.now(),
+    );
+    this.#events.joined(tunnel.name, directory.path);
+  }
+
+  #up(session: Session, readiness: Readiness): void {
+    this.#tunnel = readiness.tunnel.name;
+    this.#events.connected(1, session.stats().rttMs ?? 0);
+    const { name, hosts } = this.#options;
+    const named = name === undefined ? [] : [`${name}.${readiness.domains[0] ?? ""}`];
+    const wanted = [...named, ...hosts];
+    announce(
+      session,
+      { hosts: wanted, random: wanted.length === 0 ? this.#target.url : "" },
+      {
+        granted: (host, url) => {
+          if (this.#routes.get(host) === url) return;
+          this.#routes.set(host, url);
+          this.#events.route(url, this.#target.url);
+        },
+        refused: (host, code, text) => this.#refusedName(host, code, text),
+        notice: (text) => this.#events.notice(text),
+        // The session that carried the call ended with it; the next one announces again.
+        lost: () => undefined,
+      },
+    );
+  }
+
+  #refusedName(host: string, code: string, text: string): void {
+    const error = new TunlError(
+      code,
+      text === "" ? `The edge does not give ${host} to this tunnel` : text,
+      {
+        hint:
+          code === "HOSTNAME_TAKEN"
+            ? `Choose another --name, or on the edge: tunl edge revoke ${host}`
+            : "Ask the edge's owner to grant it",
+      },
+    );
+    // The only thing this process was to serve: without it there is nothing to stay for.
+    if (this.#routes.size === 0) this.#done.reject(error);
+    else this.#events.failed(error);
+  }
+
+  #status(): ControlBody {
+    const stats = this.#uplink.session?.stats();
+    return {
+      pid: process.pid,
+      startedAt: this.#startedAt.toISOString(),
+      edge: this.#identity.host,
+      tunnel: this.#tunnel ?? "",
+      links: stats?.links ?? 0,
+      streams: stats?.streams ?? 0,
+      rttMs: stats?.rttMs,
+      routes: [...this.#routes].map(([host, url]) => ({ host, url, service: this.#target.url })),
+    };
+  }
+}
+
+/** Time for a look again, or for CLOSE to leave with the next batch. */
+function pause(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+}
+
+function makeOrigin(target: Target, options: ConnectorOptions, deadlines: Deadlines): Origin {
+  if (target.kind === "static") return new StaticOrigin(target);
+  const { isVerified, ca, serverName } = options.originTls;
+  return new HttpOrigin({
+    target,
+    deadlines,
+    hostHeader: options.hostHeader,
+    tls: { caPool: ca, originServerName: serverName, noTlsVerify: !isVerified },
+  });
+}
+
+function traceTo(log: Logger): SessionTrace {
+  return {
+    link: (event, link, cause) => log.debug("link", `Link ${link} ${event}`, { cause }),
+    stream: () => undefined,
+    dropped: (what, count) => log.trace("session", `Dropped ${count} of ${what}`),
+    violation: (code, frameType, message) => log.warn("session", message, { code, frameType }),
+  };
+}

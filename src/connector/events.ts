@@ -1,0 +1,31 @@
+// This file is what a connector tells whoever runs it; the command line turns it into lines.
+import type { TunlError } from "../errors.ts";
+
+/** One finished request, as the person at the terminal sees it. */
+export interface RequestLine {
+  readonly method: string;
+  /** Without its query. */
+  readonly path: string;
+  readonly host: string;
+  /** 0 when no head was ever seen. */
+  readonly status: number;
+  readonly ms: number;
+  readonly bytesOut: number;
+  /** "websocket" for an upgraded request, else "http/1.1". */
+  readonly protocol: string;
+  /** Wall clock, ms. */
+  readonly at: number;
+}
+
+export interface ConnectorEvents {
+  edge(host: string, fingerprint: string): void;
+  joined(tunnel: string, savedPath: string): void;
+  connected(links: number, rttMs: number): void;
+  route(url: string, service: string): void;
+  notice(text: string): void;
+  request(line: RequestLine): void;
+  linkLost(text: string): void;
+  retry(text: string, inMs: number, attempt: number): void;
+  /** Refused, but this process goes on trying in the slow phase. */
+  failed(error: TunlError): void;
+}

@@ -1,0 +1,101 @@
+// This file is an HTTP/1.1 service on TCP, TLS or a socket file as an origin (http.md §11).
+import type { Deadlines } from "../../deadlines.ts";
+import type { RequestHead } from "../../exchange/index.ts";
+import type { Lookup } from "../addresses.ts";
+import type { HttpTarget, UnixTarget } from "../target.ts";
+import type { OriginConnection } from "./connection.ts";
+import { OriginDialer } from "./dial-origin.ts";
+import { type HostHeader, HostRewrite } from "./host-header.ts";
+import { Http1Exchange } from "./http1-exchange.ts";
+import type { Origin, OriginEvents, OriginExchange } from "./origin.ts";
+import { ConnectionPool } from "./pool.ts";
+import { OriginTls, type OriginTlsOptions } from "./tls.ts";
+
+/** Settings of one origin; names follow `originRequest` (product.md §3.4). */
+export interface HttpOriginOptions {
+  readonly target: HttpTarget | UnixTarget;
+  readonly deadlines: Deadlines;
+  readonly hostHeader?: HostHeader;
+  readonly tls?: OriginTlsOptions;
+  readonly connectTimeoutMs?: number;
+  readonly tlsTimeoutMs?: number;
+  readonly tcpKeepAliveMs?: number;
+  /** True: the addresses of a name are tried one after the other. */
+  readonly noHappyEyeballs?: boolean;
+  /** Most idle connections; 0 turns reuse off. */
+  readonly keepAliveConnections?: number;
+  readonly keepAliveTimeoutMs?: number;
+  /** True: a body of unknown length is collected (≤ 1 MiB) instead of sent in chunks. */
+  readonly disableChunkedEncoding?: boolean;
+  readonly lookup?: Lookup;
+  /** Monotonic milliseconds. */
+  readonly now?: () => number;
+}
+
+export const HTTP_ORIGIN_DEFAULTS = {
+  hostHeader: { kind: "keep" },
+  connectTimeoutMs: 30_000,
+  tlsTimeoutMs: 10_000,
+  tcpKeepAliveMs: 30_000,
+  noHappyEyeballs: false,
+  keepAliveConnections: 100,
+  keepAliveTimeoutMs: 90_000,
+  disableChunkedEncoding: false,
+} as const satisfies Omit<HttpOriginOptions, "target" | "deadlines">;
+
+/** What the exchanges of one origin share. */
+export interface HttpOriginParts {
+  readonly url: string;
+  readonly dialer: OriginDialer;
+  readonly pool: ConnectionPool<OriginConnection>;
+  readonly rewrite: HostRewrite;
+  readonly tls: OriginTls | undefined;
+  readonly collectsBodies: boolean;
+  readonly onIdleEnd: (connection: OriginConnection) => void;
+}
+
+/** An `http://`, `https://` or socket file service. */
+export class HttpOrigin implements Origin {
+  readonly url: string;
+  readonly #parts: HttpOriginParts;
+
+  /** @throws TunlError `CA_POOL_INVALID` when `tls.caPool` holds no certificate. */
+  constructor(options: HttpOriginOptions) {
+    const settings = { ...HTTP_ORIGIN_DEFAULTS, ...options };
+    const { target, deadlines } = settings;
+    const now = settings.now ?? (() => performance.now());
+    const host = target.kind === "http" ? target.host : target.authority;
+    const tls = target.isTls ? new OriginTls(host, settings.tls ?? {}) : undefined;
+    const pool = new ConnectionPool<OriginConnection>({
+      connections: settings.keepAliveConnections,
+      idleMs: settings.keepAliveTimeoutMs,
+      deadlines,
+      now,
+    });
+    this.url = target.url;
+    this.#parts = {
+      url: target.url,
+      dialer: new OriginDialer({ ...settings, tls, now }),
+      pool,
+      rewrite: new HostRewrite(settings.hostHeader, target),
+      tls,
+      collectsBodies: settings.disableChunkedEncoding,
+      onIdleEnd: (connection) => pool.remove(connection),
+    };
+  }
+
+  /** Idle connections, for tests and status. */
+  get idleConnections(): number {
+    return this.#parts.pool.size;
+  }
+
+  request(head: RequestHead, events: OriginEvents): OriginExchange {
+    const exchange = new Http1Exchange(this.#parts, head, events);
+    exchange.start();
+    return exchange;
+  }
+
+  close(): void {
+    this.#parts.pool.close();
+  }
+}

@@ -1,0 +1,35 @@
+// This file is a parsed target and its settings to the origin that serves it (product.md §2.2, §3.3).
+import type { Deadlines } from "../../deadlines.ts";
+import type { Target } from "../target.ts";
+import { type HostHeader, parseHostHeader } from "./host-header.ts";
+import { HttpOrigin } from "./http1.ts";
+import type { Origin } from "./origin.ts";
+import { StaticOrigin } from "./static.ts";
+
+/** What the command line says about an origin; everything else has the defaults of product.md §3.4. */
+export interface OriginSettings {
+  readonly hostHeader: HostHeader;
+  readonly originTls: {
+    /** False: any certificate is accepted. */
+    readonly isVerified: boolean;
+    /** PEM roots trusted besides the system's. */
+    readonly ca: string | undefined;
+    readonly serverName: string | undefined;
+  };
+}
+
+/** @throws TunlError `HOST_HEADER_INVALID`, `CA_POOL_INVALID` */
+export function makeOrigin(target: Target, settings: OriginSettings, deadlines: Deadlines): Origin {
+  if (target.kind === "static") return new StaticOrigin(target);
+  const { hostHeader, originTls } = settings;
+  return new HttpOrigin({
+    target,
+    deadlines,
+    hostHeader: hostHeader.kind === "value" ? parseHostHeader(hostHeader.value) : hostHeader,
+    tls: {
+      caPool: originTls.ca,
+      originServerName: originTls.serverName,
+      noTlsVerify: !originTls.isVerified,
+    },
+  });
+}

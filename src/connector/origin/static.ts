@@ -1,0 +1,103 @@
+// This file is the services a connector answers for itself: `http_status:N` and `hello_world` (product.md §3.3).
+import type { RequestHead } from "../../exchange/index.ts";
+import type { StaticTarget } from "../target.ts";
+import type { Origin, OriginEvents, OriginExchange } from "./origin.ts";
+
+const encoder = new TextEncoder();
+const NO_BYTES = new Uint8Array(0);
+const HELLO_FIELDS = encoder.encode(
+  "Content-Type: text/html; charset=utf-8\r\nCache-Control: no-store\r\n",
+);
+const HELLO_PAGE = encoder.encode(
+  `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width">
+<title>Hello</title>
+<h1>The tunnel works</h1>
+<p>This page comes from the connector itself. Give it a service of yours to show that instead.</p>
+</html>
+`,
+);
+
+/** An empty answer with one status, or the built-in page. A request body is read and dropped. */
+export class StaticOrigin implements Origin {
+  readonly url: string;
+  readonly #status: number;
+  readonly #page: Uint8Array | undefined;
+
+  constructor(target: StaticTarget) {
+    this.url = target.url;
+    this.#status = target.status ?? 200;
+    this.#page = target.status === undefined ? HELLO_PAGE : undefined;
+  }
+
+  request(head: RequestHead, events: OriginEvents): OriginExchange {
+    const exchange = new StaticExchange(events);
+    queueMicrotask(() => exchange.answer(head.method, this.#status, this.#page));
+    return exchange;
+  }
+
+  close(): void {
+    // Nothing is kept between requests.
+  }
+}
+
+class StaticExchange implements OriginExchange {
+  readonly #events: OriginEvents;
+  #isOver = false;
+  #isPaused = false;
+  #rest: (() => void) | undefined;
+
+  constructor(events: OriginEvents) {
+    this.#events = events;
+  }
+
+  answer(method: string, status: number, page: Uint8Array | undefined): void {
+    if (this.#isOver) return;
+    const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
+    const isBare = status === 204 || status === 304;
+    this.#events.response({
+      status,
+      reason: NO_BYTES,
+      fields: page === undefined ? NO_BYTES : HELLO_FIELDS,
+      length: isBare ? -1 : (page?.length ?? 0),
+      hasBody,
+    });
+    const rest = (): void => {
+      if (this.#isOver) return;
+      if (hasBody && page !== undefined) this.#events.body(page);
+      if (this.#isOver) return;
+      this.#isOver = true;
+      this.#events.end(undefined);
+    };
+    if (this.#isPaused) this.#rest = rest;
+    else rest();
+  }
+
+  write(bytes: Uint8Array): "more" {
+    queueMicrotask(() => {
+      if (!this.#isOver) this.#events.taken(bytes.length);
+    });
+    return "more";
+  }
+
+  end(): void {
+    // The answer does not depend on the body.
+  }
+
+  abort(): void {
+    this.#isOver = true;
+  }
+
+  pause(): void {
+    this.#isPaused = true;
+  }
+
+  resume(): void {
+    this.#isPaused = false;
+    const rest = this.#rest;
+    this.#rest = undefined;
+    rest?.();
+  }
+}

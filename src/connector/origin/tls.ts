@@ -1,0 +1,82 @@
+// This file is how the connector speaks TLS to an origin: what is trusted, which name is asked for (S-25, S-63).
+import { X509Certificate } from "node:crypto";
+import type { Socket } from "node:net";
+import {
+  type ConnectionOptions,
+  connect as connectTls,
+  createSecureContext,
+  getCACertificates,
+  type SecureContext,
+  type TLSSocket,
+} from "node:tls";
+
+import { TunlError } from "../../errors.ts";
+import { literalAddress } from "../addresses.ts";
+
+export interface OriginTlsOptions {
+  /** PEM roots trusted besides the system's. */
+  readonly caPool?: string | undefined;
+  /** SNI and the name checked in the certificate; default: the host of the service. */
+  readonly originServerName?: string | undefined;
+  /** SNI and checked name are the Host of the request. */
+  readonly matchSniToHost?: boolean;
+  /** True: any certificate is accepted. Announced at start by whoever reads the configuration (S-63). */
+  readonly noTlsVerify?: boolean;
+}
+
+/** The TLS settings of one origin; the roots are parsed once. */
+export class OriginTls {
+  readonly #options: OriginTlsOptions;
+  readonly #host: string;
+  readonly #context: SecureContext | undefined;
+
+  /** @throws TunlError `CA_POOL_INVALID` when `caPool` holds no certificate. */
+  constructor(host: string, options: OriginTlsOptions) {
+    this.#host = host;
+    this.#options = options;
+    if (options.caPool !== undefined) {
+      // The TLS library takes any text and trusts nothing from it: the mistake would show as failures of the origin.
+      checkPem(options.caPool);
+      this.#context = createSecureContext({
+        ca: [...getCACertificates("default"), options.caPool],
+      });
+    }
+  }
+
+  /** Name asked for and checked on a connection for a request to `authority`; connections of other names are not reused. */
+  serverName(authority: string): string {
+    if (this.#options.originServerName !== undefined) return this.#options.originServerName;
+    return this.#options.matchSniToHost ? hostOf(authority) : this.#host;
+  }
+
+  /** Puts TLS on a connected socket. The caller listens for `secureConnect` and `error`. */
+  connect(socket: Socket, serverName: string): TLSSocket {
+    const isAddress = literalAddress(serverName) !== undefined;
+    const settings: ConnectionOptions & { allowHalfOpen: boolean } = {
+      socket,
+      allowHalfOpen: true,
+      // Given in words, or NODE_TLS_REJECT_UNAUTHORIZED=0 in the environment would decide (S-25, platform.md §3).
+      rejectUnauthorized: this.#options.noTlsVerify !== true,
+      ALPNProtocols: ["http/1.1"],
+      ...(this.#context === undefined ? {} : { secureContext: this.#context }),
+      // SNI carries names only; an address is still checked against the certificate.
+      ...(isAddress ? { host: serverName } : { servername: serverName }),
+    };
+    return connectTls(settings);
+  }
+}
+
+function hostOf(authority: string): string {
+  const host = authority.replace(/:[0-9]*$/, "");
+  return host.startsWith("[") ? host.slice(1, -1) : host;
+}
+
+function checkPem(text: string): void {
+  try {
+    void new X509Certificate(text);
+  } catch (cause) {
+    throw new TunlError("CA_POOL_INVALID", "The CA file holds no certificate in PEM form", {
+      cause,
+    });
+  }
+}

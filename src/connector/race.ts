@@ -1,0 +1,103 @@
+// This file is a TCP connect to several addresses, each with a head start over the next; the first success wins (RFC 8305 §5).
+import { connect, type Socket } from "node:net";
+
+import type { Address } from "./addresses.ts";
+
+/** How long an address is tried alone before the next one joins. */
+export const HEAD_START_MS = 250;
+
+/** Where to connect: a port on addresses, or a socket file. */
+export type Endpoint =
+  { readonly addresses: readonly Address[]; readonly port: number } | { readonly path: string };
+
+/** Why one attempt failed. */
+export interface AttemptError {
+  /** Address or path. */
+  readonly where: string;
+  readonly error: NodeJS.ErrnoException;
+}
+
+export interface RaceEvents {
+  /** The winner. Its owner adds an `error` listener before it returns. */
+  connected(socket: Socket, address: Address | undefined): void;
+  /** All attempts failed, in order of their failure; at least one. */
+  failed(errors: readonly AttemptError[]): void;
+}
+
+/**
+ * Starts connecting. Events come asynchronously, exactly one of them, unless cancelled.
+ *
+ * @param isRacing False: the next address starts only when the one before has failed.
+ * @returns Cancels the race: no event follows, every pending attempt is destroyed.
+ */
+export function race(endpoint: Endpoint, isRacing: boolean, events: RaceEvents): () => void {
+  const run = new Race(endpoint, isRacing, events);
+  run.startNext();
+  return () => run.cancel();
+}
+
+class Race {
+  readonly #endpoint: Endpoint;
+  readonly #isRacing: boolean;
+  readonly #events: RaceEvents;
+  readonly #pending = new Set<Socket>();
+  readonly #errors: AttemptError[] = [];
+  #next = 0;
+  #isOver = false;
+  #headStart: Timer | undefined;
+
+  constructor(endpoint: Endpoint, isRacing: boolean, events: RaceEvents) {
+    this.#endpoint = endpoint;
+    this.#isRacing = isRacing;
+    this.#events = events;
+  }
+
+  get #count(): number {
+    return "path" in this.#endpoint ? 1 : this.#endpoint.addresses.length;
+  }
+
+  startNext(): void {
+    clearTimeout(this.#headStart);
+    if (this.#isOver || this.#next >= this.#count) return;
+    const endpoint = this.#endpoint;
+    const address = "path" in endpoint ? undefined : endpoint.addresses[this.#next];
+    this.#next += 1;
+    // Half-open on every socket: without it a FIN of the peer would cut what we still send (platform.md §2).
+    const socket =
+      "path" in endpoint
+        ? connect({ path: endpoint.path, allowHalfOpen: true })
+        : connect({ host: address?.host ?? "", port: endpoint.port, allowHalfOpen: true });
+    this.#pending.add(socket);
+    const where = "path" in endpoint ? endpoint.path : (address?.host ?? "");
+    const onError = (error: Error): void => this.#attemptFailed(socket, { where, error });
+    socket.on("error", onError);
+    socket.once("connect", () => {
+      if (this.#isOver) return;
+      this.#pending.delete(socket);
+      this.cancel();
+      this.#events.connected(socket, address);
+      socket.off("error", onError);
+    });
+    if (this.#isRacing && this.#next < this.#count) {
+      this.#headStart = setTimeout(() => this.startNext(), HEAD_START_MS);
+    }
+  }
+
+  cancel(): void {
+    this.#isOver = true;
+    clearTimeout(this.#headStart);
+    for (const socket of this.#pending) socket.destroy();
+    this.#pending.clear();
+  }
+
+  #attemptFailed(socket: Socket, attempt: AttemptError): void {
+    if (!this.#pending.delete(socket) || this.#isOver) return;
+    socket.destroy();
+    this.#errors.push(attempt);
+    if (this.#next < this.#count) this.startNext();
+    else if (this.#pending.size === 0) {
+      this.#isOver = true;
+      this.#events.failed(this.#errors);
+    }
+  }
+}

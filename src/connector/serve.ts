@@ -1,0 +1,224 @@
+// This file is one accepted stream, to a rule, to an origin, and back: the connector's half of the sentence edge/serve.ts begins. http.md §5.2, §11.
+import { latin1 } from "../headers/index.ts";
+import {
+  acceptExchange,
+  type BodyEvents,
+  EXCHANGE_CODES,
+  type Failure,
+  type RequestHead,
+  type Responder,
+  type ResponseHead,
+} from "../exchange/index.ts";
+import type { Stream, StreamEvents } from "../session/index.ts";
+import type { RequestLine } from "./events.ts";
+import type { Ingress } from "./ingress.ts";
+import type { OriginEvents, OriginExchange } from "./origin/index.ts";
+
+export interface ServeOptions {
+  readonly ingress: Ingress;
+  /** Undefined: nobody looks at requests. */
+  readonly onRequest: ((line: RequestLine) => void) | undefined;
+}
+
+/** Serves the streams of kind exchange of a connector. */
+export class OriginService {
+  readonly #options: ServeOptions;
+  /** Requests in progress. */
+  inProgress = 0;
+
+  constructor(options: ServeOptions) {
+    this.#options = options;
+  }
+
+  serve(stream: Stream): StreamEvents {
+    return acceptExchange(stream, (exchange) => {
+      this.inProgress += 1;
+      const served = new ServedExchange(exchange, this.#options, this.#onOver);
+      served.start();
+      return served.upload;
+    });
+  }
+
+  readonly #onOver = (): void => {
+    this.inProgress -= 1;
+  };
+}
+
+/** One request in progress: joins the tunnel's side (upload) with the origin's (download). */
+class ServedExchange {
+  readonly exchange: Responder;
+  readonly upload: Upload;
+  readonly #options: ServeOptions;
+  readonly #onOver: () => void;
+  readonly #startedAt = performance.now();
+  #origin: OriginExchange | undefined;
+  #status = 0;
+  #bytesOut = 0;
+  #isRequestWhole = false;
+  #isOver = false;
+
+  constructor(exchange: Responder, options: ServeOptions, onOver: () => void) {
+    this.exchange = exchange;
+    this.#options = options;
+    this.#onOver = onOver;
+    this.upload = new Upload(this);
+  }
+
+  start(): void {
+    const { head } = this.exchange;
+    const origin = this.#options.ingress.find(head.authority, head.target);
+    if (origin === undefined) {
+      this.failed({ code: "NO_ROUTE", sent: false, detail: `no rule for ${head.authority}` });
+      return;
+    }
+    this.#origin = origin.request(head, new Download(this));
+  }
+
+  // The request, from the tunnel
+
+  requestBody(bytes: Uint8Array): void {
+    // "pause" needs no answer here: the stream's credit bounds what waits, and it returns only as `taken` says.
+    this.#origin?.write(bytes);
+  }
+
+  requestEnded(trailers: Uint8Array | undefined): void {
+    this.#isRequestWhole = true;
+    this.#origin?.end(trailers);
+  }
+
+  /** The visitor left, or its body was cut: the origin must not take what it has for the whole (S-10). */
+  abandoned(code: number): void {
+    if (this.#isOver) return;
+    this.#origin?.abort();
+    this.exchange.abort(code);
+    this.#over();
+  }
+
+  // The reply, from the origin
+
+  responded(head: ResponseHead): void {
+    this.#status = head.status;
+    this.exchange.respond(head);
+  }
+
+  replyBody(bytes: Uint8Array): void {
+    this.#bytesOut += bytes.length;
+    if (this.exchange.write(bytes) === "pause") this.#origin?.pause();
+  }
+
+  replyEnded(trailers: Uint8Array | undefined): void {
+    this.exchange.end(trailers);
+    if (this.#status === 101) {
+      // Half-close passes as it is: the visitor may go on sending.
+      if (this.#isRequestWhole) this.#over();
+      return;
+    }
+    if (!this.#isRequestWhole) this.exchange.stop(EXCHANGE_CODES.NO_ERROR);
+    this.#over();
+  }
+
+  failed(failure: Failure): void {
+    this.exchange.fail(failure);
+    if (!this.#isRequestWhole) this.exchange.stop(EXCHANGE_CODES.NO_ERROR);
+    this.#over();
+  }
+
+  replyCut(cause: "truncated" | "reset"): void {
+    this.exchange.abort(cause === "reset" ? EXCHANGE_CODES.PEER_RESET : EXCHANGE_CODES.TRUNCATED);
+    this.#over();
+  }
+
+  resumeReply(): void {
+    this.#origin?.resume();
+  }
+
+  closed(): void {
+    if (this.#isOver) return;
+    this.#origin?.abort();
+    this.#over();
+  }
+
+  #over(): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    this.#onOver();
+    const { onRequest } = this.#options;
+    if (onRequest === undefined) return;
+    const { head } = this.exchange;
+    onRequest({
+      method: head.method,
+      path: pathOf(head),
+      host: head.authority,
+      status: this.#status,
+      ms: Math.round(performance.now() - this.#startedAt),
+      bytesOut: this.#bytesOut,
+      protocol: this.#status === 101 && head.upgrade !== undefined ? head.upgrade : "http/1.1",
+      at: Date.now(),
+    });
+  }
+}
+
+class Upload implements BodyEvents {
+  readonly #served: ServedExchange;
+
+  constructor(served: ServedExchange) {
+    this.#served = served;
+  }
+
+  body(bytes: Uint8Array): void {
+    this.#served.requestBody(bytes);
+  }
+  end(trailers: Uint8Array | undefined): void {
+    this.#served.requestEnded(trailers);
+  }
+  cut(code: number, remote: boolean): void {
+    this.#served.abandoned(remote ? EXCHANGE_CODES.CANCELLED : code);
+  }
+  stopped(code: number): void {
+    this.#served.abandoned(code);
+  }
+  writable(): void {
+    this.#served.resumeReply();
+  }
+  closed(): void {
+    this.#served.closed();
+  }
+}
+
+class Download implements OriginEvents {
+  readonly #served: ServedExchange;
+
+  constructor(served: ServedExchange) {
+    this.#served = served;
+  }
+
+  interim(status: number, fields: Uint8Array): void {
+    this.#served.exchange.interim(status, fields);
+  }
+  response(head: ResponseHead): void {
+    this.#served.responded(head);
+  }
+  body(bytes: Uint8Array): void {
+    this.#served.replyBody(bytes);
+  }
+  end(trailers: Uint8Array | undefined): void {
+    this.#served.replyEnded(trailers);
+  }
+  failure(failure: Failure): void {
+    this.#served.failed(failure);
+  }
+  cut(cause: "truncated" | "reset"): void {
+    this.#served.replyCut(cause);
+  }
+  writable(): void {}
+  taken(bytes: number): void {
+    this.#served.exchange.consumed(bytes);
+  }
+}
+
+/** The path without its query: queries carry secrets and are never shown (product.md §8). */
+function pathOf(head: RequestHead): string {
+  const text = latin1(head.target, 0, head.target.length);
+  const query = text.indexOf("?");
+  return query < 0 ? text : text.slice(0, query);
+}

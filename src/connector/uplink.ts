@@ -1,0 +1,296 @@
+// This file is what keeps one session to one edge alive: dial, prove, attach, wait, again. PROTOCOL §7.6; R-01, R-30.
+import { randomBytes } from "node:crypto";
+import { TunlError } from "../errors.ts";
+import {
+  type ConnectedLink,
+  connectLink,
+  HandshakeError,
+  type ProcessBudget,
+  RANDOM_ID_BYTES,
+  Session,
+  SESSION_CODES,
+  type SessionCodeName,
+  sessionCodeName,
+  type SessionStatus,
+  type SessionTrace,
+  type Stream,
+  type StreamEvents,
+  type TransportParameters,
+} from "../session/index.ts";
+import { Backoff } from "./backoff.ts";
+import { dialEdge } from "./dial.ts";
+import type { Identity } from "./who.ts";
+
+/** READY's view of us. */
+export interface Readiness {
+  readonly tunnel: { readonly id: string; readonly name: string };
+  readonly keyId: string;
+  readonly domains: readonly string[];
+  readonly publicPort: number;
+}
+
+export interface UplinkOptions {
+  readonly identity: Identity;
+  readonly family: "auto" | 4 | 6;
+  /** How long the first connect is tried, ms; undefined is for ever. */
+  readonly waitMs: number | undefined;
+  readonly parameters: TransportParameters;
+  /** JSON of AUTH and ENROLL. */
+  readonly application: Uint8Array;
+  /** Wished name of a new tunnel. */
+  readonly name: string;
+  readonly budget: ProcessBudget;
+  readonly trace: SessionTrace;
+}
+
+export interface UplinkEvents {
+  /** The edge enrolled our key: it is stored before anything else happens. */
+  enrolled(readiness: Readiness): Promise<void>;
+  /** A session is live. */
+  up(session: Session, readiness: Readiness): void;
+  /** The session is over; dials follow. */
+  down(reason: string): void;
+  retry(error: TunlError, inMs: number, attempt: number): void;
+  /** Refused for good, but this process had a session before: slow retries. */
+  refused(error: TunlError): void;
+  accept(stream: Stream, kind: number): StreamEvents | undefined;
+  fault(error: unknown, stream: number): void;
+}
+
+/** A refusal that lasts is asked about again this often by a process that once had a session, ms. */
+const REFUSED_RETRY_MS = 30_000;
+
+export class Uplink {
+  readonly #options: UplinkOptions;
+  readonly #events: UplinkEvents;
+  readonly #instance = randomBytes(RANDOM_ID_BYTES);
+  readonly #abort = new AbortController();
+  readonly #backoff = new Backoff(Math.random);
+  #session: Session | undefined;
+  #lastSession: Uint8Array = new Uint8Array(0);
+  #isEnrolled: boolean;
+  #hadSession = false;
+  #lastGood: string | undefined;
+
+  constructor(options: UplinkOptions, events: UplinkEvents) {
+    this.#options = options;
+    this.#events = events;
+    this.#isEnrolled = options.identity.enrolment === undefined;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /**
+   * Runs until `stop`, or until the edge refuses for good.
+   * @throws TunlError `EDGE_KEY_MISMATCH`, `JOIN_REFUSED`, `KEY_REFUSED`, `EDGE_UNREACHABLE` (with `waitMs`).
+   */
+  async run(): Promise<void> {
+    const startedAt = performance.now();
+    const record = await this.#options.identity.directory.readEdge();
+    this.#lastGood = record?.addresses[0];
+    let attempt = 0;
+    let plan = this.#backoff.next(performance.now());
+    while (!this.#abort.signal.aborted) {
+      await this.#sleep(plan.delayMs);
+      if (this.#abort.signal.aborted) return;
+      try {
+        const link = await this.#connect(plan.connectTimeoutMs);
+        attempt = 0;
+        await this.#live(link);
+        plan = this.#backoff.next(performance.now());
+      } catch (error) {
+        attempt += 1;
+        if (this.#abort.signal.aborted) return;
+        const failure = this.#judge(error);
+        const { waitMs } = this.#options;
+        if (!this.#hadSession && waitMs !== undefined && performance.now() - startedAt >= waitMs) {
+          throw new TunlError("EDGE_UNREACHABLE", failure.message, { cause: failure });
+        }
+        plan = this.#backoff.next(performance.now());
+        this.#events.retry(failure, plan.delayMs, attempt);
+      }
+    }
+  }
+
+  /** No more dials; the session, if any, is the caller's to end. */
+  stop(): void {
+    this.#abort.abort();
+  }
+
+  async #connect(connectTimeoutMs: number): Promise<ConnectedLink> {
+    const { identity, family, parameters, application, name } = this.#options;
+    const { socket, address } = await dialEdge({
+      host: identity.host,
+      port: identity.port,
+      family,
+      connectTimeoutMs,
+      tlsTimeoutMs: TLS_TIMEOUT_MS,
+      lastGood: this.#lastGood,
+      signal: this.#abort.signal,
+    });
+    const { enrolment } = identity;
+    const link = await connectLink(socket, {
+      fingerprint: identity.fingerprint,
+      edgeName: identity.host,
+      key: identity.key,
+      claim:
+        this.#isEnrolled || enrolment === undefined
+          ? { kind: "auth", replaces: this.#lastSession }
+          : { kind: "enrol", code: enrolment.code, name },
+      instance: this.#instance,
+      parameters,
+      application,
+    });
+    if (address !== this.#lastGood) {
+      this.#lastGood = address;
+      await this.#remember(address);
+    }
+    return link;
+  }
+
+  /** The address that worked survives a restart, so a dead resolver does not keep us from the edge (R-20). */
+  async #remember(address: string): Promise<void> {
+    const { directory } = this.#options.identity;
+    const record = await directory.readEdge();
+    if (record === undefined) return; // Not joined yet: `complete` writes the record first.
+    const addresses = [address, ...record.addresses.filter((known) => known !== address)].slice(
+      0,
+      16,
+    );
+    await directory.writeEdge({ ...record, addresses });
+  }
+
+  /** Resolves when the session is over. */
+  async #live(link: ConnectedLink): Promise<void> {
+    const readiness = readReadiness(link.application);
+    if (!this.#isEnrolled) {
+      await this.#events.enrolled(readiness);
+      this.#isEnrolled = true;
+    }
+    const { promise, resolve } =
+      Promise.withResolvers<Extract<SessionStatus, { name: "closed" }>>();
+    const session = new Session(
+      {
+        side: "connector",
+        local: this.#options.parameters,
+        remote: link.parameters,
+        trace: this.#options.trace,
+        budget: this.#options.budget.forSession("connector"),
+      },
+      {
+        accept: (stream, kind) => this.#events.accept(stream, kind),
+        status: (status) => {
+          if (status.name === "closed") resolve(status);
+          else if (status.name === "draining" && status.remote)
+            this.#backoff.toldToWait(status.retryAfterMs);
+        },
+        fault: (error, stream) => this.#events.fault(error, stream),
+      },
+    );
+    this.#session = session;
+    this.#lastSession = link.sessionId;
+    this.#hadSession = true;
+    this.#backoff.linkUp(performance.now());
+    session.attach(link.link, link);
+    this.#events.up(session, readiness);
+    const end = await promise;
+    this.#session = undefined;
+    this.#backoff.linkLost(performance.now());
+    if (this.#abort.signal.aborted) return;
+    const name = end.remote ? sessionCodeName(end.code) : undefined;
+    this.#events.down(
+      name === undefined ? end.message : `The edge closed the session with ${name}`,
+    );
+    if (name !== undefined && SESSION_CODES[name].effect === "stop")
+      throw refusedError(name, this.#options.identity);
+  }
+
+  /** What a failed attempt means: thrown when this process must end, returned when it tries again. */
+  #judge(error: unknown): TunlError {
+    if (!(error instanceof TunlError)) {
+      return new TunlError(
+        "EDGE_UNREACHABLE",
+        error instanceof Error ? error.message : String(error),
+        { cause: error, retryable: true },
+      );
+    }
+    if (!(error instanceof HandshakeError)) return error;
+    if (error.retryAfterMs > 0) this.#backoff.toldToWait(error.retryAfterMs);
+    if (error.retryable) return error;
+    const failure = error.sessionCode === undefined ? error : this.#refusal(error);
+    if (!this.#hadSession) throw failure;
+    this.#events.refused(failure);
+    this.#backoff.toldToWait(REFUSED_RETRY_MS);
+    return failure;
+  }
+
+  #refusal(error: HandshakeError): TunlError {
+    const name: SessionCodeName | undefined = sessionCodeName(error.sessionCode ?? 0);
+    if (name === "AUTH_FAILED" && !this.#isEnrolled) {
+      return new TunlError(
+        "JOIN_REFUSED",
+        "The edge refused this line: used, expired, made by another edge, or a login line given to connect",
+        { cause: error, hint: "Run tunl edge invite on the edge" },
+      );
+    }
+    return name === undefined ? error : refusedError(name, this.#options.identity);
+  }
+
+  #sleep(ms: number): Promise<void> {
+    if (ms <= 0) return Promise.resolve();
+    return new Promise((resolve) => {
+      const { signal } = this.#abort;
+      const done = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener("abort", done);
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      signal.addEventListener("abort", done);
+    });
+  }
+}
+
+const TLS_TIMEOUT_MS = 10_000;
+
+function refusedError(name: SessionCodeName, identity: Identity): TunlError {
+  if (name === "AUTH_FAILED" || name === "REVOKED") {
+    const tunnel = identity.tunnel === undefined ? "this machine" : `tunnel "${identity.tunnel}"`;
+    return new TunlError("KEY_REFUSED", `The edge does not accept the key of ${tunnel}`, {
+      hint: "Ask the edge's owner; its log says why",
+    });
+  }
+  return new TunlError(name, `The edge refused the link: ${SESSION_CODES[name].sentence}`);
+}
+
+/** READY's application. @throws TunlError `EDGE_UNREACHABLE` for what no edge of this protocol sends. */
+function readReadiness(application: Uint8Array): Readiness {
+  let value: unknown;
+  try {
+    value = JSON.parse(Buffer.from(application).toString("utf8"));
+  } catch (error) {
+    throw new TunlError("EDGE_UNREACHABLE", "The edge's READY is no JSON", {
+      cause: error,
+      retryable: true,
+    });
+  }
+  if (isReadiness(value)) return value;
+  throw new TunlError("EDGE_UNREACHABLE", "The edge's READY names no tunnel", { retryable: true });
+}
+
+function isReadiness(value: unknown): value is Readiness {
+  if (typeof value !== "object" || value === null) return false;
+  const { tunnel, keyId, domains, publicPort } = value as Record<string, unknown>;
+  if (typeof tunnel !== "object" || tunnel === null) return false;
+  const { id, name } = tunnel as Record<string, unknown>;
+  return (
+    typeof id === "string" &&
+    typeof name === "string" &&
+    typeof keyId === "string" &&
+    typeof publicPort === "number" &&
+    Array.isArray(domains) &&
+    domains.every((domain) => typeof domain === "string")
+  );
+}

@@ -1,0 +1,16 @@
+/**
+ * The certificates that visitors and links are shown.
+ *
+ * A table found by name, and what fills it: the owner's files or the edge's own authority. Never orders anything because
+ * a visitor asked for it, never touches a socket, and has no default certificate (S-22). Start reading in `certificates.ts`.
+ *
+ * @module
+ */
+export { AEAD_SUITES, CertificateTable } from "./certificates.ts";
+export type { Certificate, Certificates } from "./certificates.ts";
+export { readCertificateFiles } from "./files.ts";
+export type { CertificateFiles } from "./files.ts";
+export { startInternalAuthority } from "./authority.ts";
+export type { InternalAuthority, InternalAuthorityOptions } from "./authority.ts";
+export type { PemPair } from "./internal-ca.ts";
+export { loadLinkCertificate } from "./link-certificate.ts";

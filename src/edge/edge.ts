@@ -1,0 +1,264 @@
+// This file is the public end put together: state, certificates, listeners, sessions, control socket; start, drain, stop. product.md §1.1, §5.
+import { totalmem } from "node:os";
+import { join } from "node:path";
+import type { EdgeOptions } from "../config/index.ts";
+import { serveControlSocket } from "../control-socket.ts";
+import { Deadlines } from "../deadlines.ts";
+import { TunlError } from "../errors.ts";
+import {
+  fingerprintOf,
+  makePrivateDirectory,
+  readSecret,
+  writeFileAtomic,
+} from "../identity/index.ts";
+import type { Logger } from "../log.ts";
+import {
+  answerCall,
+  type CallContext,
+  type Invitation,
+  invite,
+  OWNER_CALLS,
+} from "./admin/index.ts";
+import {
+  CertificateTable,
+  type InternalAuthority,
+  loadLinkCertificate,
+  readCertificateFiles,
+  startInternalAuthority,
+} from "./certificates/index.ts";
+import { createGate } from "./gate.ts";
+import {
+  createLinkServer,
+  createVisitorServer,
+  type FrontDoor,
+  PeerLimits,
+  type PlainListener,
+  readConnectionCap,
+  redirectToHttps,
+  type SecureVisitor,
+  startFrontDoor,
+  startPlainListener,
+  Visitors,
+} from "./listen/index.ts";
+import { Registry } from "./route/index.ts";
+import { createService } from "./serve.ts";
+import { Sessions } from "./sessions.ts";
+import { openState } from "./store/index.ts";
+
+/** A running edge. */
+export interface Edge extends AsyncDisposable {
+  readonly port: number;
+  readonly httpPort: number | undefined;
+  readonly fingerprint: string;
+  readonly domains: readonly string[];
+  /** True on the first start with this state. */
+  readonly isNewState: boolean;
+  /** What visitors import to trust an internal CA. */
+  readonly rootPemPath: string | undefined;
+  readonly adminPath: string;
+  invite(invitation: Invitation): Promise<{ line: string; expiresAt: Date }>;
+  /** Accepts no more; requests in progress get up to `graceMs`, then everything ends. */
+  drain(graceMs: number): Promise<void>;
+}
+
+const DOMAINS_FILE = "domains.json";
+
+/**
+ * Starts an edge. Nothing is listened on before everything it needs is there.
+ * @throws TunlError `DOMAIN_REQUIRED`, `STATE_*`, `PORT_*`, `CERTIFICATE_REFUSED`, `CA_DAMAGED`, `SOCKET_*`.
+ */
+export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge> {
+  await using stack = new AsyncDisposableStack();
+  const { stateDirectory } = options;
+  const domains = await domainsOf(options);
+  const state = stack.use(
+    await openState({
+      directory: stateDirectory,
+      rules: { domains, reserved: options.reservedNames, claim: "invited" },
+      style: "two-words",
+      log,
+    }),
+  );
+  if (options.domains.length > 0) await rememberDomains(stateDirectory, domains);
+  const fingerprint = fingerprintOf(state.key.publicKey);
+  const deadlines = stack.use(
+    new Deadlines((error) => log.error("bug", `A deadline failed: ${String(error)}`)),
+  );
+  const certificates = new CertificateTable();
+  const authority = await startCertificates(options, domains, certificates, log);
+  if (authority !== undefined) stack.use(authority);
+  const registry = new Registry();
+  let front: FrontDoor | undefined;
+  const publicPort = (): number => front?.port ?? options.listen.port;
+
+  const calls: CallContext = {
+    store: state.store,
+    registry,
+    domains,
+    fingerprint,
+    publicPort,
+    startedAt: new Date(),
+    cover: async (host) => authority?.grant(host),
+    certificates: () =>
+      certificates.all.map(({ id, notAfter }) => ({
+        name: id,
+        expiresAt: new Date(notAfter).toISOString(),
+      })),
+  };
+  const service = createService({
+    grants: state.store.snapshot,
+    registry,
+    deadlines,
+    log,
+    concurrent: options.limits.concurrent,
+    firstByteMs: options.timeouts.firstByteMs,
+    accessLog: options.accessLog,
+  });
+  const sessions = new Sessions({
+    key: state.key,
+    gate: createGate({ store: state.store, log, domains, publicPort }),
+    registry,
+    log,
+    version: options.version,
+    memoryBytes: totalmem(),
+    onCall: (call, live) => answerCall(calls, call, live),
+    onProven: (socket) => front?.excuseLink(socket),
+    onFailedProof: (address) => front?.strikeLink(address),
+    onAttached: ({ kind, id, keyId }) => state.store.touch({ kind, id }, keyId),
+  });
+  stack.defer(() => sessions.close());
+
+  const shared = { deadlines, log, http1: options.limits, timeouts: options.timeouts };
+  const visitors = new Visitors({ ...shared, serve: service.serve });
+  stack.defer(() => visitors.abort());
+  const limits = new PeerLimits({
+    connectionsPerSource: options.limits.connectionsPerIp ?? "off",
+    acceptRate: options.limits.acceptPerIp ?? "off",
+    connections: await readConnectionCap(),
+  });
+  const loopMark = `tunl-${fingerprint}`;
+  const secure = { certificates, log, minVersion: "TLSv1.2" as const };
+  front = stack.use(
+    await startFrontDoor({
+      listen: options.listen,
+      limits,
+      timeouts: options.timeouts,
+      deadlines,
+      log,
+      isCovered: (name) => certificates.covers(name),
+      visitors: createVisitorServer({
+        ...secure,
+        onVisitor: (socket, { tls, remote, covers }: SecureVisitor) => {
+          visitors.accept(socket, {
+            scheme: "https",
+            tls,
+            remote,
+            covers,
+            publicPorts: [publicPort()],
+            loopMark,
+          });
+        },
+      }),
+      links: createLinkServer({
+        certificate: await loadLinkCertificate(stateDirectory, log),
+        log,
+        onLink: (socket, remote) => sessions.accept(socket, remote),
+      }),
+    }),
+  );
+  const door = front;
+  const isServed = (host: string): boolean => state.store.snapshot.ownerOf(host) !== undefined;
+  const plain =
+    options.http === undefined
+      ? undefined
+      : stack.use(
+          await startPlainListener({
+            listen: options.http,
+            limits,
+            visitors: new Visitors({
+              ...shared,
+              serve: redirectToHttps({ isServed, httpsPort: door.port }),
+            }),
+            loopMark,
+          }),
+        );
+
+  stack.use(
+    await serveControlSocket(options.adminPath, async (name, body) =>
+      OWNER_CALLS[name]?.(calls, body),
+    ),
+  );
+
+  const resources = stack.move();
+  return {
+    port: door.port,
+    httpPort: plain?.port,
+    fingerprint,
+    domains,
+    isNewState: state.isNew,
+    rootPemPath: authority?.rootPath,
+    adminPath: options.adminPath,
+    invite: (invitation) => invite(calls, invitation),
+    drain: async (graceMs) => {
+      door.close();
+      plain?.close();
+      // Idle connections end at once; when the last request is answered nothing is left to wait for.
+      await Promise.race([visitors.drain(), Bun.sleep(graceMs)]);
+      sessions.drain();
+    },
+    [Symbol.asyncDispose]: () => resources.disposeAsync(),
+  };
+}
+
+/** The names from the options, else those of the state. @throws TunlError `DOMAIN_REQUIRED`. */
+async function domainsOf(options: EdgeOptions): Promise<readonly string[]> {
+  if (options.domains.length > 0) return options.domains;
+  const path = join(options.stateDirectory, DOMAINS_FILE);
+  const text = await readSecret(path);
+  const known: unknown = text === undefined ? undefined : parseJson(text, path);
+  if (Array.isArray(known) && known.length > 0 && known.every((name) => typeof name === "string"))
+    return known;
+  throw new TunlError(
+    "DOMAIN_REQUIRED",
+    "No domain is known, expected the zone whose names this edge hands out",
+    {
+      hint: "Run tunl edge --domain example.com; later starts remember it",
+    },
+  );
+}
+
+async function rememberDomains(stateDirectory: string, domains: readonly string[]): Promise<void> {
+  await makePrivateDirectory(stateDirectory);
+  await writeFileAtomic(join(stateDirectory, DOMAINS_FILE), `${JSON.stringify(domains)}\n`);
+}
+
+function parseJson(text: string, path: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new TunlError(
+      "STATE_DAMAGED",
+      `Reading "${path}": it is no JSON, expected a list of domains`,
+      {
+        cause: error,
+        hint: "Name the domains again with --domain",
+      },
+    );
+  }
+}
+
+/** Fills the table. Returns the authority in mode `internal`. */
+async function startCertificates(
+  options: EdgeOptions,
+  domains: readonly string[],
+  table: CertificateTable,
+  log: Logger,
+): Promise<InternalAuthority | undefined> {
+  if (options.certificates.mode === "internal") {
+    return startInternalAuthority({ stateDirectory: options.stateDirectory, domains, table, log });
+  }
+  for (const { certPath, keyPath } of options.certificates.pairs) {
+    table.put(await readCertificateFiles({ cert: certPath, key: keyPath }));
+  }
+  return undefined;
+}

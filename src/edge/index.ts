@@ -1,0 +1,9 @@
+/**
+ * The public end: it accepts visitors and links on one port, decides which tunnel a request belongs to, and never dials
+ * anybody. Start reading at edge.ts (everything put together), then listen/front-door.ts (a connection) and serve.ts
+ * (a request).
+ *
+ * @module
+ */
+export type { Invitation } from "./admin/index.ts";
+export { type Edge, startEdge } from "./edge.ts";

@@ -1,0 +1,401 @@
+// This file is one visitor's connection speaking HTTP/1.1: requests in, one exchange at a time, responses out. http.md §3.3.
+import type { Socket } from "node:net";
+import { Outlet, type OutletEvents } from "../../exchange/index.ts";
+import {
+  CONTINUE,
+  Http1Error,
+  REQUEST_LIMITS,
+  type RequestHead,
+  responseWriter,
+  type Writer,
+} from "../../http1/index.ts";
+import type { Logger } from "../../log.ts";
+import { answer, type AnswerCode, type AnswerContext, answerToFault, contextOf } from "../reply.ts";
+import { CanonicalRequests, newRequestId, type VisitorPeer } from "../request.ts";
+import type { Serve } from "../visit.ts";
+import { BodyLedger } from "./body-ledger.ts";
+import { type Overdue, VisitorClock, type Waiting } from "./visitor-clock.ts";
+import { type BodyOwner, VisitorExchange } from "./visitor-exchange.ts";
+import { bodyLength, type IntakeOwner, VisitorIntake } from "./visitor-intake.ts";
+import {
+  VISITOR_LIMITS,
+  VISITOR_TIMEOUTS,
+  type VisitorLimits,
+  type VisitorOptions,
+} from "./visitor-options.ts";
+import type { ReplyOwner } from "./visitor-reply.ts";
+
+/**
+ * ```
+ * head ─► exchange ─► head …
+ *   │        ├──────► upgraded ─► closed   raw bytes, each direction with its own end
+ *   └────────┴──────► closing ──► closed   our FIN follows what is queued; reads are dropped (lingering close)
+ * ```
+ */
+type State = "head" | "exchange" | "upgraded" | "closing" | "closed";
+
+/**
+ * A visitor connection, from its first byte of HTTP to its end.
+ *
+ * The socket must have been made with `allowHalfOpen`. The next request begins when the kernel has taken the response
+ * before it, so a visitor who pipelines and does not read fills nothing.
+ */
+export class VisitorConnection
+  implements BodyOwner, IntakeOwner, OutletEvents, ReplyOwner, Waiting
+{
+  readonly writer: Writer = responseWriter();
+  readonly ledger = new BodyLedger();
+  readonly #socket: Socket;
+  readonly #requests: CanonicalRequests;
+  readonly #serve: Serve;
+  readonly #log: Logger;
+  readonly #limits: VisitorLimits;
+  readonly #onClosed: () => void;
+  readonly #intake: VisitorIntake;
+  readonly #outlet: Outlet;
+  readonly #clock: VisitorClock;
+
+  #state: State = "head";
+  #exchange: VisitorExchange | undefined;
+  #served = 0;
+  #isDraining = false;
+  /** The response just completed was announced as the last one. */
+  #isLast = false;
+  /** Bytes dropped since the connection is closing. */
+  #dropped = 0;
+
+  constructor(socket: Socket, peer: VisitorPeer, options: VisitorOptions, onClosed: () => void) {
+    const timeouts = { ...VISITOR_TIMEOUTS, ...options.timeouts };
+    this.#limits = { ...VISITOR_LIMITS, ...options.limits };
+    this.#socket = socket;
+    this.#requests = new CanonicalRequests(peer);
+    this.#serve = options.serve;
+    this.#log = options.log;
+    this.#onClosed = onClosed;
+    this.#intake = new VisitorIntake(
+      socket,
+      options.http1 ?? REQUEST_LIMITS,
+      this.#limits.heldBytes,
+      this,
+    );
+    this.#outlet = new Outlet(socket, this);
+    this.#clock = new VisitorClock(options.deadlines, timeouts, this.#limits, this);
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Takes the socket's events; bytes read before come as the socket's first data. */
+  start(): void {
+    this.#socket.on("error", (error) => this.failed(error));
+    this.#socket.on("close", () => this.#onSocketClosed());
+    this.#socket.on("end", () => this.#onFin());
+    this.#socket.on("data", (bytes: Uint8Array) => this.#receive(bytes));
+    this.#clock.idle(performance.now());
+  }
+
+  /** Takes no further request: an idle connection is closed, another one after its response. Upgraded ones go on. */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.#state === "head" && this.#intake.isEmpty) this.#shut();
+  }
+
+  /** Ends the connection at once, whatever it does. */
+  abort(): void {
+    this.#lose("left");
+  }
+
+  // The request: IntakeOwner and BodyOwner.
+
+  #receive(bytes: Uint8Array): void {
+    if (this.#state === "closed") return;
+    if (this.#state !== "closing") return this.#intake.push(bytes);
+    this.#dropped += bytes.length;
+    if (this.#dropped > this.#limits.lingerBytes) this.#destroy();
+  }
+
+  get wanted(): "message" | "raw" | "nothing" {
+    switch (this.#state) {
+      case "head":
+        return "message";
+      case "exchange":
+        return this.#exchange?.isReadable === true ? "message" : "nothing";
+      case "upgraded":
+        return this.#exchange?.isReadable === true ? "raw" : "nothing";
+      case "closing":
+      case "closed":
+        return "nothing";
+    }
+  }
+
+  onHead(head: RequestHead): void {
+    this.#clock.headDone();
+    this.#served += 1;
+    const isHead = head.method === "HEAD";
+    const request = this.#requests.build(head);
+    if ("code" in request) {
+      this.#log.debug("visitor", "Refused a request", { code: request.code });
+      return this.#refuse(request.code, request, isHead);
+    }
+    if (bodyLength(head) > (this.#limits.bodyBytes ?? Number.MAX_SAFE_INTEGER)) {
+      return this.#refuse("BODY_TOO_LARGE", contextOf(request), isHead);
+    }
+    this.#exchange = new VisitorExchange(request, head, this);
+    this.#state = "exchange";
+    this.#serve(this.#exchange);
+  }
+
+  onBody(bytes: Uint8Array): void {
+    const exchange = this.#exchange;
+    if (exchange === undefined) return;
+    this.#clock.pace.got(bytes.length, performance.now());
+    exchange.bytes(bytes);
+    const most = this.#limits.bodyBytes;
+    if (most !== undefined && exchange.received > most) this.#giveUp("BODY_TOO_LARGE");
+  }
+
+  onEnd(trailers: Uint8Array | undefined): void {
+    this.#exchange?.ended(trailers);
+  }
+
+  onRaw(bytes: Uint8Array): void {
+    this.#clock.received(performance.now());
+    this.#exchange?.bytes(bytes);
+  }
+
+  onStarved(isPartial: boolean): void {
+    if (this.#state !== "head") this.#clock.watch(performance.now());
+    else if (isPartial) this.#clock.headBegan(performance.now());
+  }
+
+  readOn(): void {
+    const exchange = this.#exchange;
+    if (exchange !== undefined && !exchange.isComplete) {
+      if (exchange.received === 0) this.#clock.pace.begin(performance.now());
+      else this.#clock.pace.resume(performance.now());
+    }
+    this.#intake.pump();
+  }
+
+  // The response: ReplyOwner and OutletEvents.
+
+  sayContinue(): void {
+    this.ledger.overhead(CONTINUE.length);
+    this.write(CONTINUE);
+  }
+
+  write(bytes: Uint8Array): void {
+    const isFirst = this.#outlet.queued === 0;
+    this.#outlet.write(bytes);
+    if (!isFirst) return;
+    const now = performance.now();
+    this.#clock.progress(now);
+    this.#clock.watch(now);
+  }
+
+  beginResponse(): boolean {
+    // A visitor that was not told to continue may send its body or not: nothing behind it can be read safely (S-07).
+    const isUnanswered = this.#exchange?.forgoContinue() === true;
+    const isSpent = this.#served >= this.#limits.requests;
+    // After its FIN a visitor can only have asked for what is here already.
+    const isSilent = this.#intake.hasFin && this.#intake.isEmpty;
+    return isUnanswered || isSpent || isSilent || this.#isDraining;
+  }
+
+  declineUpgrade(): void {
+    this.#exchange?.declineUpgrade();
+  }
+
+  endResponse(isLast: boolean): void {
+    this.#isLast = isLast;
+    if (this.#exchange?.isComplete === false) this.#exchange.drop();
+    this.#intake.pump();
+  }
+
+  becomeUpgraded(): void {
+    this.#state = "upgraded";
+    this.#exchange?.becomeRaw();
+    this.#intake.becomeRaw();
+    const now = performance.now();
+    this.#clock.received(now);
+    this.#clock.watch(now);
+    this.#intake.pump();
+  }
+
+  finish(): void {
+    this.#outlet.end();
+  }
+
+  breakOff(how: "short" | "reset"): void {
+    this.#detach();
+    if (how === "short") this.#shut();
+    else this.#destroy();
+  }
+
+  overrun(): void {
+    this.#log.error("visitor", "BUG: a response had more bytes than it announced");
+    this.#lose("short");
+  }
+
+  taken(bytes: number): void {
+    this.#clock.progress(performance.now());
+    const body = this.ledger.take(bytes);
+    if (body > 0) this.#exchange?.events?.taken(body);
+  }
+
+  drained(): void {
+    if (this.#state === "closing") this.#clock.linger(performance.now());
+    else this.onPumped();
+  }
+
+  /** Goes on to the next request once the response is complete and taken. */
+  onPumped(): void {
+    const exchange = this.#exchange;
+    if (this.#state !== "exchange" || exchange?.reply.isOver !== true) return;
+    // A body nobody wants any more is not waited for: what is still to come is dropped by the lingering close.
+    if (!exchange.isComplete) exchange.cease();
+    if (this.#outlet.queued > 0) return;
+    this.#exchange = undefined;
+    if (this.#isLast || !exchange.isComplete) return this.#shut();
+    this.#state = "head";
+    this.#clock.idle(performance.now());
+    this.#intake.pump();
+  }
+
+  // The deadlines: Waiting.
+
+  get queued(): number {
+    return this.#outlet.queued;
+  }
+
+  get isBodyAwaited(): boolean {
+    return this.#intake.isHungry && this.#exchange?.isAwaited === true;
+  }
+
+  get isHalfClosed(): boolean {
+    return this.#intake.hasFin && this.#exchange?.isComplete === true;
+  }
+
+  overdue(what: Overdue): void {
+    switch (what) {
+      case "idle":
+        return this.#shut();
+      case "head":
+      case "body":
+        return this.#giveUp("REQUEST_TIMEOUT");
+      case "stall":
+      case "upgradeIdle":
+        return this.#lose("stalled");
+      case "halfClosed":
+        return this.#lose("left");
+      case "linger":
+        return this.#destroy();
+    }
+  }
+
+  // Ends.
+
+  #onFin(): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#intake.fin();
+    this.#clock.fin(performance.now());
+  }
+
+  onLastByte(isTruncated: boolean): void {
+    if (this.#state === "upgraded") {
+      this.#exchange?.ended(undefined);
+      if (this.#socket.destroyed) this.#becomeClosed();
+    } else if (this.#state === "head") {
+      if (isTruncated) this.#destroy();
+      else this.#shut();
+    } else if (this.#exchange?.isComplete === false) {
+      if (this.#exchange.reply.isOver) this.#shut();
+      else this.#lose("short");
+    }
+  }
+
+  #onSocketClosed(): void {
+    if (this.#state === "closing") return this.#becomeClosed();
+    if (this.#state === "upgraded" && this.#intake.hasFin && this.#outlet.isClosed) {
+      // Both directions ended as they should; what the visitor sent last may still wait for a paused sink.
+      if (this.#exchange?.isComplete !== false) this.#becomeClosed();
+      return;
+    }
+    this.#lose("left");
+  }
+
+  failed(error: Error): void {
+    if (this.#state === "closed") return;
+    this.#log.debug("visitor", "The connection failed", { error: error.message });
+    this.#lose("left");
+  }
+
+  onFault(error: unknown): void {
+    if (error instanceof Http1Error) {
+      this.#log.debug("visitor", `Refused a request: ${error.message}`, { code: error.code });
+      return this.#giveUp(answerToFault(error.code));
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    this.#log.error("visitor", "BUG: serving a visitor failed", { error: message });
+    this.#lose("left");
+  }
+
+  /** Ends what is in progress, with an answer of ours where there is still room for one. */
+  #giveUp(code: AnswerCode): void {
+    const exchange = this.#exchange;
+    this.#detach();
+    if (exchange?.reply.isHeadSent === true) this.#destroy();
+    else if (exchange === undefined) this.#refuse(code, { requestId: newRequestId() }, false);
+    else this.#refuse(code, contextOf(exchange.request), exchange.request.method === "HEAD");
+    exchange?.events?.gone("short");
+  }
+
+  /** Answers without the pipeline, then closes. */
+  #refuse(code: AnswerCode, context: AnswerContext, isHead: boolean): void {
+    const { status, reason, fields, body } = answer(code, context);
+    const framing = { kind: "length", length: body.length } as const;
+    this.write(
+      this.writer.head({ line: { status, reason }, fields, framing, connection: "close" }),
+    );
+    if (!isHead) for (const part of this.writer.body(body)) this.write(part);
+    this.#shut();
+  }
+
+  /** The visitor is gone, or did something that has to end like it: reset, and the pipeline is told. */
+  #lose(cause: "left" | "short" | "stalled"): void {
+    if (this.#state === "closed") return;
+    const exchange = this.#exchange;
+    this.#detach();
+    this.#destroy();
+    exchange?.events?.gone(cause);
+  }
+
+  #detach(): void {
+    this.#exchange?.abandon();
+    this.#exchange = undefined;
+    this.ledger.clear();
+  }
+
+  /** Lingering close: FIN after what is queued. Closing with bytes unread would reset what was just written. */
+  #shut(): void {
+    if (this.#state === "closing" || this.#state === "closed") return;
+    this.#state = "closing";
+    this.#outlet.end();
+    this.#intake.clear();
+    this.#clock.linger(performance.now());
+  }
+
+  #destroy(): void {
+    if (this.#state === "closed") return;
+    this.#becomeClosed();
+    this.#outlet.reset();
+  }
+
+  #becomeClosed(): void {
+    this.#state = "closed";
+    this.#clock.stop();
+    this.#intake.clear();
+    this.#onClosed();
+  }
+}

@@ -1,0 +1,188 @@
+// This file is the response half of one exchange with an HTTP/1.1 visitor: framing made, never copied. http.md §3.2, §5.3; S-05, S-11.
+import {
+  type FramingToWrite,
+  interimHead,
+  type RequestHead,
+  type Writer,
+} from "../../http1/index.ts";
+import type { Reply, ReplyHead } from "../visit.ts";
+import type { BodyLedger } from "./body-ledger.ts";
+
+/** What the reply asks of its connection. */
+export interface ReplyOwner {
+  readonly writer: Writer;
+  readonly ledger: BodyLedger;
+  /** Hands bytes to the socket; the caller has entered them in the ledger. */
+  write(bytes: Uint8Array): void;
+  /** The final head is about to be written. @returns True when this response is the last one of the connection. */
+  beginResponse(): boolean;
+  /** The response is complete; `isLast` as announced in its head. */
+  endResponse(isLast: boolean): void;
+  /** A 101 was written. */
+  becomeUpgraded(): void;
+  /** An ordinary response was begun: if the request asked for an upgrade, none comes. */
+  declineUpgrade(): void;
+  /** FIN after everything written: our direction of an upgraded connection is over. */
+  finish(): void;
+  /** "short": deliver what is queued, then close with the message incomplete. "reset": RST at once. */
+  breakOff(how: "short" | "reset"): void;
+  /** The pipeline gave more bytes than it announced: RST, and it is told that the exchange is over. */
+  overrun(): void;
+}
+
+/**
+ * open → streaming → over, or open → upgraded → finished → over: a finished upgrade still passes a reset on.
+ *
+ * A response of unknown length is chunked towards 1.1 and ends with the connection towards 1.0. One that is cut
+ * never looks whole: with a length, bytes are missing; chunked, the last chunk is; close-delimited, RST takes the
+ * place of FIN.
+ */
+export class VisitorReply implements Reply {
+  readonly #owner: ReplyOwner;
+  readonly #head: RequestHead;
+  readonly #acceptsTrailers: boolean;
+  #state: "open" | "streaming" | "upgraded" | "finished" | "over" = "open";
+  #isHeadSent = false;
+  #isLast = false;
+  #framing: FramingToWrite["kind"] = "none";
+
+  /** @param head Of the request this answers. */
+  constructor(owner: ReplyOwner, head: RequestHead, acceptsTrailers: boolean) {
+    this.#owner = owner;
+    this.#head = head;
+    this.#acceptsTrailers = acceptsTrailers;
+  }
+
+  get isHeadSent(): boolean {
+    return this.#isHeadSent;
+  }
+
+  /** True once the response is complete or given up. */
+  get isOver(): boolean {
+    return this.#state === "over";
+  }
+
+  interim(status: number, fields: Uint8Array): void {
+    // 100 is our own answer to an expectation, 101 belongs to `upgrade`; a 1.0 visitor knows no interim responses.
+    if (this.#state !== "open" || this.#head.version === "1.0" || status <= 101 || status > 199)
+      return;
+    this.#writeOverhead(interimHead(status, fields));
+  }
+
+  head(head: ReplyHead): void {
+    if (this.#state !== "open") return;
+    const isLast = this.#owner.beginResponse() || !this.#head.persistent;
+    const framing = this.#frame(head);
+    this.#framing = framing.kind;
+    this.#isLast = isLast || framing.kind === "untilClose";
+    this.#state = "streaming";
+    this.#isHeadSent = true;
+    const { status, reason, fields } = head;
+    const connection = this.#isLast ? "close" : "keep-alive";
+    this.#writeOverhead(
+      this.#owner.writer.head({ line: { status, reason }, fields, framing, connection }),
+    );
+    this.#owner.declineUpgrade();
+  }
+
+  upgrade(protocol: string, fields: Uint8Array): void {
+    if (this.#state !== "open") return;
+    this.#state = "upgraded";
+    this.#isHeadSent = true;
+    this.#writeOverhead(
+      this.#owner.writer.head({
+        line: { status: 101, reason: SWITCHING },
+        fields,
+        framing: { kind: "none" },
+        connection: "upgrade",
+        upgrade: protocol,
+      }),
+    );
+    this.#owner.becomeUpgraded();
+  }
+
+  body(bytes: Uint8Array): void {
+    if (this.#state === "upgraded") {
+      this.#owner.ledger.body(bytes.length);
+      this.#owner.write(bytes);
+      return;
+    }
+    if (this.#state !== "streaming" || !this.#hasBody || bytes.length === 0) return;
+    const parts = this.#encode(bytes);
+    if (parts === undefined) return;
+    let total = 0;
+    for (const part of parts) total += part.length;
+    // The chunk size precedes its data; the two bytes behind it are counted in front, too, which delays no credit.
+    this.#owner.ledger.overhead(total - bytes.length);
+    this.#owner.ledger.body(bytes.length);
+    for (const part of parts) this.#owner.write(part);
+  }
+
+  end(trailers: Uint8Array | undefined): void {
+    if (this.#state === "upgraded") {
+      this.#state = "finished";
+      this.#owner.finish();
+      return;
+    }
+    if (this.#state === "open") return this.#breakOff("reset");
+    if (this.#state !== "streaming") return;
+    const rest = this.#owner.writer.end(this.#acceptsTrailers ? trailers : undefined);
+    // Bytes are missing: the message is cut, not padded (http.md §3.2).
+    if (rest === false) return this.cut("truncated");
+    for (const part of rest) this.#writeOverhead(part);
+    this.#state = "over";
+    this.#owner.endResponse(this.#isLast);
+  }
+
+  cut(cause: "truncated" | "reset"): void {
+    if (this.#state === "over") return;
+    this.#breakOff(cause === "truncated" && this.#cutLooksShort() ? "short" : "reset");
+  }
+
+  /** The exchange is over, whatever its state: calls are ignored from now on. */
+  abandon(): void {
+    this.#state = "over";
+  }
+
+  #breakOff(how: "short" | "reset"): void {
+    this.#state = "over";
+    this.#owner.breakOff(how);
+  }
+
+  /** A FIN shows the cut only inside a framing that says where the end would be. */
+  #cutLooksShort(): boolean {
+    return (
+      this.#state === "streaming" && (this.#framing === "length" || this.#framing === "chunked")
+    );
+  }
+
+  #frame({ status, length, hasBody }: ReplyHead): FramingToWrite {
+    if (status === 204) return { kind: "none" };
+    if (!hasBody || this.#head.method === "HEAD" || status === 304)
+      return { kind: "announced", length };
+    if (length >= 0) return { kind: "length", length };
+    return { kind: this.#head.version === "1.0" ? "untilClose" : "chunked" };
+  }
+
+  get #hasBody(): boolean {
+    return this.#framing !== "none" && this.#framing !== "announced";
+  }
+
+  #encode(bytes: Uint8Array): readonly Uint8Array[] | undefined {
+    try {
+      return this.#owner.writer.body(bytes);
+    } catch {
+      // A byte more than announced: the writer refuses it, and the message is aborted, not cut to fit (http.md §3.2).
+      this.#state = "over";
+      this.#owner.overrun();
+      return undefined;
+    }
+  }
+
+  #writeOverhead(bytes: Uint8Array): void {
+    this.#owner.ledger.overhead(bytes.length);
+    this.#owner.write(bytes);
+  }
+}
+
+const SWITCHING = new TextEncoder().encode("Switching Protocols");

@@ -1,0 +1,141 @@
+// This file is who may serve which hostname: the check on every stream, and the decision about a claim or grant.
+// product.md §6 item 2; A-08; http.md §6.
+import { formatPattern, isBelow, parsePattern } from "../../address/index.ts";
+import type { HostPattern } from "../../address/index.ts";
+import { isReserved } from "./names.ts";
+
+/** What decisions read: the owners of hostnames now. The store's snapshot implements it; every answer is synchronous. */
+export interface GrantView {
+  /**
+   * Owner of a name, by its own entry or by the nearest `*.x` above it, at any depth.
+   *
+   * @param host Canonical, exact or `*.x`.
+   * @returns UUID of the tunnel, undefined for a free name.
+   */
+  ownerOf(host: string): string | undefined;
+  /** True when a tunnel other than `tunnel` has a name below canonical `parent`. */
+  hasForeignBelow(parent: string, tunnel: string): boolean;
+}
+
+/** The edge's rules about names, from its configuration. */
+export type NameRules = {
+  /** Canonical, the edge's own name first. */
+  readonly domains: readonly string[];
+  /** `names.reserved`. */
+  readonly reserved: readonly string[];
+  /** `names.claim`: inside the key's scope, any free label for any tunnel, or never. */
+  readonly claim: "invited" | "all" | "none";
+};
+
+/** What a tunnel asks for. */
+export type Claim = {
+  /** UUID. */
+  readonly tunnel: string;
+  /** Patterns of the key; empty for the default: any one label below the domains. */
+  readonly scope: readonly string[];
+  /** Exact name or `*.x`, canonical. */
+  readonly host: string;
+};
+
+/** `held` by this tunnel already, `free` for it to take, `taken` by another, or none of its business. */
+export type Decision = "held" | "free" | "taken" | "notGranted";
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** True when the tunnel may serve `host` at this moment. Asked on every stream: two map look-ups in the usual case. */
+export function isGranted(view: GrantView, host: string, tunnel: string): boolean {
+  return view.ownerOf(host) === tunnel;
+}
+
+/** Decides what a claim of a tunnel comes to. Scope is judged first: outside it nobody learns who has a name. */
+export function decideClaim(view: GrantView, rules: NameRules, claim: Claim): Decision {
+  const pattern = parsePattern(claim.host);
+  if (pattern === undefined) return "notGranted";
+  if (view.ownerOf(claim.host) === claim.tunnel) return "held";
+  if (!isClaimable(rules, claim.scope, pattern)) return "notGranted";
+  return availability(view, claim.tunnel, pattern);
+}
+
+/**
+ * Decides what a grant by the edge's owner comes to: reserved labels, bare domains and foreign domains too, but
+ * no overlap with another tunnel's name (A-08), and `<uuid>.<domain>` to nobody.
+ */
+export function decideGrant(
+  view: GrantView,
+  rules: NameRules,
+  tunnel: string,
+  host: string,
+): Decision {
+  const pattern = parsePattern(host);
+  if (pattern === undefined || isProofName(rules, pattern)) return "notGranted";
+  // A wildcard of its own may already cover an exact name; the grant then adds nothing.
+  if (view.ownerOf(host) === tunnel) return "held";
+  return availability(view, tunnel, pattern);
+}
+
+/**
+ * The name below which a random label is drawn for a key.
+ *
+ * @returns The first domain for the default scope, else the first `*.x` of the scope that lies within the
+ *   domains; undefined where the scope has exact names only.
+ */
+export function randomBase(rules: NameRules, scope: readonly string[]): string | undefined {
+  if (scope.length === 0 || rules.claim === "all") return rules.domains[0];
+  for (const text of scope) {
+    const pattern = parsePattern(text);
+    if (pattern?.isWildcard !== true) continue;
+    if (rules.domains.some((domain) => pattern.host === domain || isBelow(pattern.host, domain)))
+      return pattern.host;
+  }
+  return undefined;
+}
+
+function isClaimable(rules: NameRules, scope: readonly string[], pattern: HostPattern): boolean {
+  if (rules.claim === "none") return false;
+  const label = ownLabel(rules, pattern);
+  // A name outside the domains needs its owner's proof, which a claim does not carry (product.md §6 item 3).
+  if (label === undefined) return false;
+  if (isReserved(label.name, rules.reserved) || UUID.test(label.name)) return false;
+  const isOneLabel = !pattern.isWildcard && label.isWhole;
+  if (scope.length === 0 || rules.claim === "all") {
+    if (isOneLabel) return true;
+  }
+  return scope.some((text) => isInScope(text, pattern));
+}
+
+function isInScope(text: string, pattern: HostPattern): boolean {
+  const allowed = parsePattern(text);
+  if (allowed === undefined) return false;
+  if (!allowed.isWildcard) return !pattern.isWildcard && pattern.host === allowed.host;
+  if (isBelow(pattern.host, allowed.host)) return true;
+  return pattern.isWildcard && pattern.host === allowed.host;
+}
+
+/** The label right below the nearest domain; undefined for a domain itself, `*.<domain>` and foreign names. */
+function ownLabel(
+  rules: NameRules,
+  pattern: HostPattern,
+): { name: string; isWhole: boolean } | undefined {
+  const { host } = pattern;
+  if (rules.domains.includes(host)) return undefined;
+  let nearest = "";
+  for (const domain of rules.domains)
+    if (domain.length > nearest.length && isBelow(host, domain)) nearest = domain;
+  if (nearest === "") return undefined;
+  const labels = host.slice(0, host.length - nearest.length - 1);
+  const name = labels.slice(labels.lastIndexOf(".") + 1);
+  return { name, isWhole: name === labels };
+}
+
+/** `<uuid>.<domain>` is what custom domains point at (product.md §6 item 3). */
+function isProofName(rules: NameRules, pattern: HostPattern): boolean {
+  const label = ownLabel(rules, pattern);
+  return label !== undefined && UUID.test(label.name);
+}
+
+function availability(view: GrantView, tunnel: string, pattern: HostPattern): Decision {
+  const owner = view.ownerOf(formatPattern(pattern));
+  if (owner !== undefined && owner !== tunnel) return "taken";
+  if (pattern.isWildcard && view.hasForeignBelow(pattern.host, tunnel)) return "taken";
+  return "free";
+}

@@ -1,0 +1,100 @@
+// This file is the live sessions of the edge: which tunnel they belong to and which names they serve. http.md §5.4, §6.
+import { parsePattern, matchesPattern } from "../../address/index.ts";
+import type { Admission, Session } from "../../session/index.ts";
+
+/** One live session and what it announced. */
+export class LiveSession {
+  readonly session: Session;
+  readonly admission: Admission;
+  readonly key: Uint8Array;
+  readonly instance: Uint8Array;
+  /** Label the connector gave itself, for the owner's eyes. */
+  readonly label: string;
+  readonly since: number;
+  /** Exact names and `*.x` it announced and was granted. */
+  #hosts: readonly string[] = [];
+  /** True: names of the tunnel that no session announced come here (cloudflared's catch-all). */
+  #takesRest = false;
+  /** Exchanges in progress; decides between replicas. */
+  exchanges = 0;
+
+  constructor(
+    session: Session,
+    admission: Admission,
+    identity: { readonly key: Uint8Array; readonly instance: Uint8Array; readonly label: string },
+    since: number,
+  ) {
+    this.session = session;
+    this.admission = admission;
+    this.key = identity.key;
+    this.instance = identity.instance;
+    this.label = identity.label;
+    this.since = since;
+  }
+
+  get hosts(): readonly string[] {
+    return this.#hosts;
+  }
+
+  announce(hosts: readonly string[], takesRest: boolean): void {
+    this.#hosts = hosts;
+    this.#takesRest = takesRest;
+  }
+
+  /** Announced by its own name or by a wildcard above it; `rest` when only the catch-all takes it. */
+  serves(host: string): "announced" | "rest" | undefined {
+    if (this.#hosts.includes(host)) return "announced";
+    for (const text of this.#hosts) {
+      if (!text.startsWith("*.")) continue;
+      const pattern = parsePattern(text);
+      if (pattern !== undefined && matchesPattern(pattern, host)) return "announced";
+    }
+    return this.#takesRest ? "rest" : undefined;
+  }
+}
+
+/** Sessions by tunnel, in the order they came. */
+export class Registry {
+  readonly #byTunnel = new Map<string, Set<LiveSession>>();
+
+  add(live: LiveSession): void {
+    const { id } = live.admission;
+    const sessions = this.#byTunnel.get(id);
+    if (sessions === undefined) this.#byTunnel.set(id, new Set([live]));
+    else sessions.add(live);
+  }
+
+  remove(live: LiveSession): void {
+    const sessions = this.#byTunnel.get(live.admission.id);
+    if (!sessions?.delete(live)) return;
+    if (sessions.size === 0) this.#byTunnel.delete(live.admission.id);
+  }
+
+  of(tunnel: string): Iterable<LiveSession> {
+    return this.#byTunnel.get(tunnel) ?? [];
+  }
+
+  count(tunnel: string): number {
+    return this.#byTunnel.get(tunnel)?.size ?? 0;
+  }
+
+  *all(): Iterable<LiveSession> {
+    for (const sessions of this.#byTunnel.values()) yield* sessions;
+  }
+
+  /** Among the sessions that serve the name the one with the fewest exchanges; those that announced it come first. */
+  pick(tunnel: string, host: string): LiveSession | undefined {
+    let best: LiveSession | undefined;
+    let bestRank = 0;
+    for (const live of this.of(tunnel)) {
+      if (live.session.isDraining) continue;
+      const served = live.serves(host);
+      const rank = served === "announced" ? 2 : served === "rest" ? 1 : 0;
+      if (rank === 0 || rank < bestRank) continue;
+      if (rank === bestRank && best !== undefined && live.exchanges >= best.exchanges) continue;
+      best = live;
+      bestRank = rank;
+    }
+    return best;
+  }
+}

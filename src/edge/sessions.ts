@@ -1,0 +1,227 @@
+// This file is the sessions of the edge: links that come through the front door, proven, attached, counted, ended. PROTOCOL §3, §8; A-09, A-14, A-15.
+import type { TLSSocket } from "node:tls";
+import {
+  type IncomingCall,
+  type IncomingCallEvents,
+  acceptCall,
+  STREAM_KINDS,
+} from "../exchange/index.ts";
+import type { SigningKey } from "../identity/index.ts";
+import type { Logger } from "../log.ts";
+import {
+  type AcceptedLink,
+  acceptLink,
+  type Admission,
+  DEFAULT_PARAMETERS,
+  FAILED_CODES_PER_MINUTE,
+  type Gate,
+  HandshakeError,
+  HANDSHAKES_PAST_TLS,
+  ProcessBudget,
+  type Proven,
+  Session,
+  SESSION_CODES,
+  type SessionCodeName,
+  SESSIONS_PER_TUNNEL,
+  type SessionTrace,
+} from "../session/index.ts";
+import type { Remote } from "./listen/index.ts";
+import { LiveSession, type Registry } from "./route/index.ts";
+
+/** A refused surplus is told to come back within this, spread by the connector, ms. */
+const RETRY_LATER_MS = 1_000;
+const MINUTE_MS = 60_000;
+
+export interface SessionsOptions {
+  readonly key: SigningKey;
+  readonly gate: Gate;
+  readonly registry: Registry;
+  readonly log: Logger;
+  readonly version: string;
+  readonly memoryBytes: number;
+  /** A call of a control stream came. */
+  readonly onCall: (call: IncomingCall, live: LiveSession) => IncomingCallEvents;
+  /** The link proved its key: it no longer counts against its source. */
+  readonly onProven: (socket: TLSSocket) => void;
+  /** A proof failed: the source gets a strike. */
+  readonly onFailedProof: (address: string) => void;
+  readonly onAttached: (admission: Admission) => void;
+}
+
+export class Sessions {
+  readonly #options: SessionsOptions;
+  readonly #budget: ProcessBudget;
+  readonly #live = new Set<LiveSession>();
+  /** Unfinished handshakes past TLS. */
+  #pending = 0;
+  #failures = 0;
+  #failuresSince = 0;
+  #isDraining = false;
+
+  constructor(options: SessionsOptions) {
+    this.#options = options;
+    this.#budget = new ProcessBudget(options.memoryBytes);
+  }
+
+  get count(): number {
+    return this.#live.size;
+  }
+
+  /** Takes a link whose TLS handshake is done. */
+  accept(socket: TLSSocket, remote: Remote): void {
+    if (this.#isDraining || this.#hasTooManyFailures()) {
+      socket.destroy();
+      return;
+    }
+    const { key, gate, log, version } = this.#options;
+    const isSurplus = this.#pending >= HANDSHAKES_PAST_TLS;
+    this.#pending += 1;
+    // Links cannot be replaced yet: one at a time, and nothing is kept for one that is gone.
+    const parameters = {
+      ...DEFAULT_PARAMETERS.edge,
+      maxLinks: 1,
+      resumeMs: 0,
+      software: `tunl ${version}`,
+    };
+    acceptLink(socket, {
+      key,
+      gate,
+      parameters,
+      admit: () => (isSurplus ? { code: "RETRY_LATER", retryAfterMs: RETRY_LATER_MS } : undefined),
+      judge: (admission, proven) => this.#judge(admission, proven),
+    })
+      .then((link) => this.#attach(link, parameters, remote))
+      .catch((error: unknown) => {
+        if (error instanceof HandshakeError && error.code === "AUTH_FAILED") this.#failed(remote);
+        log.debug("link.refused", error instanceof Error ? error.message : String(error), {
+          visitor: remote.address,
+        });
+      })
+      .finally(() => {
+        this.#pending -= 1;
+      });
+  }
+
+  /** Opens and accepts no more; streams in progress go on. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const { session } of this.#live)
+      session.goAway(SESSION_CODES.SHUTDOWN.code, 0, "The edge stops");
+  }
+
+  close(): void {
+    this.#isDraining = true;
+    for (const { session } of this.#live)
+      session.close(SESSION_CODES.SHUTDOWN.code, "The edge stopped");
+  }
+
+  #judge(admission: Admission, proven: Proven): SessionCodeName | undefined {
+    const others = [...this.#options.registry.of(admission.id)].filter(
+      (live) => !isReplaced(live, proven),
+    );
+    return others.length >= SESSIONS_PER_TUNNEL ? "LIMIT" : undefined;
+  }
+
+  #attach(link: AcceptedLink, parameters: typeof DEFAULT_PARAMETERS.edge, remote: Remote): void {
+    const { registry, log, onProven, onAttached, onCall } = this.#options;
+    const { admission, proven, socket } = link;
+    onProven(socket);
+    for (const old of [...registry.of(admission.id)]) {
+      if (isReplaced(old, proven))
+        old.session.close(SESSION_CODES.SUPERSEDED.code, "A newer session took over");
+    }
+    const scoped = log.child({ [admission.kind]: admission.name });
+    const session: Session = new Session(
+      {
+        side: "edge",
+        local: parameters,
+        remote: proven.parameters,
+        trace: traceTo(scoped),
+        budget: this.#budget.forSession("edge"),
+      },
+      {
+        accept: (stream, kind) =>
+          kind === STREAM_KINDS.control
+            ? acceptCall(stream, (call) => onCall(call, live))
+            : undefined,
+        status: (status) => {
+          if (status.name === "closed") this.#detach(live, status.message, scoped);
+        },
+        fault: (error, stream) =>
+          scoped.error("bug", `A stream handler failed: ${String(error)}`, { stream }),
+      },
+    );
+    const live = new LiveSession(
+      session,
+      admission,
+      { key: proven.key, instance: proven.instance, label: labelOf(proven) },
+      Date.now(),
+    );
+    this.#live.add(live);
+    registry.add(live);
+    scoped.info("connected", `${admission.kind} "${admission.name}" from ${remote.address}`, {
+      visitor: remote.address,
+    });
+    onAttached(admission);
+    session.attach(0, link);
+    if (this.#isDraining) session.close(SESSION_CODES.SHUTDOWN.code, "The edge stops");
+  }
+
+  #detach(live: LiveSession, reason: string, log: Logger): void {
+    if (!this.#live.delete(live)) return;
+    this.#options.registry.remove(live);
+    log.info(
+      "link.lost",
+      `${live.admission.kind} "${live.admission.name}": ${reason === "" ? "closed" : reason}`,
+    );
+  }
+
+  #failed(remote: Remote): void {
+    this.#options.onFailedProof(remote.address);
+    const now = performance.now();
+    if (now - this.#failuresSince >= MINUTE_MS) {
+      this.#failuresSince = now;
+      this.#failures = 0;
+    }
+    this.#failures += 1;
+  }
+
+  /** Guessing from many sources: further links are closed unanswered until the minute is over (A-14). */
+  #hasTooManyFailures(): boolean {
+    return (
+      this.#failures > FAILED_CODES_PER_MINUTE &&
+      performance.now() - this.#failuresSince < MINUTE_MS
+    );
+  }
+}
+
+/** The same process came again. */
+function isReplaced(live: LiveSession, proven: Proven): boolean {
+  return (
+    Buffer.compare(live.key, proven.key) === 0 &&
+    Buffer.compare(live.instance, proven.instance) === 0
+  );
+}
+
+/** What the connector calls itself: a stranger's text, shown printable. */
+function labelOf(proven: Proven): string {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(proven.application).toString("utf8"));
+    if (typeof value !== "object" || value === null || !("label" in value)) return "";
+    return typeof value.label === "string"
+      ? value.label.replace(/[^\x20-\x7e]/g, "?").slice(0, 64)
+      : "";
+  } catch {
+    // Not JSON: it has no label, which nothing depends on.
+    return "";
+  }
+}
+
+function traceTo(log: Logger): SessionTrace {
+  return {
+    link: (event, link, cause) => log.debug("link", `Link ${link} ${event}`, { cause }),
+    stream: () => undefined,
+    dropped: (what, count) => log.trace("session", `Dropped ${count} of ${what}`),
+    violation: (code, frameType, message) => log.warn("session", message, { code, frameType }),
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * What the edge must not forget: tunnels, accounts, public keys, codes as hashes, hostnames, audit.
+ *
+ * Small, precious, rarely written. SQLite runs in a worker and every change is awaited; what traffic needs is
+ * read from `Snapshot`, in memory and synchronous, so nothing on a visitor's path ever waits for a disk. The
+ * store decides nothing about names beyond "first come": the rules stand in `route/grants.ts`.
+ * Start reading in `store.ts`, then `state.ts`, which opens everything at the start of an edge.
+ *
+ * @module
+ */
+export { openState } from "./state.ts";
+export type { EdgeState } from "./state.ts";
+export { openStore } from "./worker-store.ts";
+export type {
+  CodeOrder,
+  EnrolRequest,
+  HostOwner,
+  IssuedCode,
+  Store,
+  StoreOptions,
+} from "./store.ts";
+export { Snapshot } from "./snapshot.ts";
+export type {
+  AccountRow,
+  AuditRow,
+  Change,
+  CodeRow,
+  Enrolled,
+  HostRow,
+  KeyRow,
+  Owner,
+  Refusal,
+  TunnelRow,
+} from "./records.ts";

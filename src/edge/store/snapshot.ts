@@ -1,0 +1,146 @@
+// This file is the state in memory: what gate and routing read on every handshake and stream. reliability.md §4 item 1; A-08.
+import { isBelow } from "../../address/index.ts";
+import type { GrantView } from "../route/index.ts";
+import type { AccountRow, Change, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
+
+/** All rows but codes and audit. Only the store changes it; rows are replaced, never altered. */
+export class Snapshot implements GrantView {
+  readonly #accounts = new Map<string, AccountRow>();
+  readonly #tunnels = new Map<string, TunnelRow>();
+  readonly #tunnelsByName = new Map<string, TunnelRow>();
+  readonly #keys = new Map<string, KeyRow>();
+  readonly #keysByLabel = new Map<string, KeyRow>();
+  readonly #hosts = new Map<string, HostRow>();
+  /** `*.x` by its x: the second look-up of `ownerOf` makes no text. */
+  readonly #wildcards = new Map<string, HostRow>();
+  readonly #randomHosts = new Map<string, HostRow>();
+
+  /** Applies differences in order. For the store. */
+  apply(changes: readonly Change[]): void {
+    for (const change of changes) this.#applyOne(change);
+  }
+
+  /** Keys in the order they were made, revoked ones too. */
+  get keys(): Iterable<KeyRow> {
+    return this.#keys.values();
+  }
+
+  get tunnels(): Iterable<TunnelRow> {
+    return this.#tunnels.values();
+  }
+
+  get accounts(): Iterable<AccountRow> {
+    return this.#accounts.values();
+  }
+
+  get hosts(): Iterable<HostRow> {
+    return this.#hosts.values();
+  }
+
+  /** True before anything was enrolled or granted. */
+  get isEmpty(): boolean {
+    return this.#keys.size + this.#tunnels.size + this.#accounts.size === 0;
+  }
+
+  /** The key, revoked or not. */
+  key(publicKey: Uint8Array): KeyRow | undefined {
+    return this.#keys.get(hexOf(publicKey));
+  }
+
+  /** The key by its label within its owner. */
+  keyOf(owner: Owner, keyId: string): KeyRow | undefined {
+    return this.#keysByLabel.get(labelOf(owner, keyId));
+  }
+
+  tunnel(id: string): TunnelRow | undefined {
+    return this.#tunnels.get(id);
+  }
+
+  /** A tunnel as people name it: by name or UUID. */
+  findTunnel(nameOrId: string): TunnelRow | undefined {
+    return this.#tunnels.get(nameOrId) ?? this.#tunnelsByName.get(nameOrId);
+  }
+
+  account(id: string): AccountRow | undefined {
+    return this.#accounts.get(id);
+  }
+
+  /** The entry of exactly this name or `*.x`. */
+  host(host: string): HostRow | undefined {
+    return this.#hosts.get(host);
+  }
+
+  /** The name remembered for a key and TARGET. */
+  randomHost(publicKey: Uint8Array, target: string): HostRow | undefined {
+    return this.#randomHosts.get(randomOf(publicKey, target));
+  }
+
+  ownerOf(host: string): string | undefined {
+    const exact = this.#hosts.get(host);
+    if (exact !== undefined) return exact.tunnel;
+    if (this.#wildcards.size === 0) return undefined;
+    for (let dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1)) {
+      const wildcard = this.#wildcards.get(host.slice(dot + 1));
+      if (wildcard !== undefined) return wildcard.tunnel;
+    }
+    return undefined;
+  }
+
+  hasForeignBelow(parent: string, tunnel: string): boolean {
+    for (const row of this.#hosts.values()) {
+      const name = row.host.startsWith("*.") ? row.host.slice(2) : row.host;
+      if (row.tunnel !== tunnel && isBelow(name, parent)) return true;
+    }
+    return false;
+  }
+
+  #applyOne(change: Change): void {
+    switch (change.table) {
+      case "accounts":
+        this.#accounts.set(change.row.id, change.row);
+        return;
+      case "tunnels":
+        this.#tunnels.set(change.row.id, change.row);
+        this.#tunnelsByName.set(change.row.name, change.row);
+        return;
+      case "keys":
+        this.#keys.set(hexOf(change.row.publicKey), change.row);
+        this.#keysByLabel.set(labelOf(change.row.owner, change.row.keyId), change.row);
+        return;
+      case "hosts":
+        if ("gone" in change) this.#removeHost(change.gone);
+        else this.#setHost(change.row);
+        return;
+      default:
+        change satisfies never;
+    }
+  }
+
+  #setHost(row: HostRow): void {
+    this.#hosts.set(row.host, row);
+    if (row.host.startsWith("*.")) this.#wildcards.set(row.host.slice(2), row);
+    if (row.random !== undefined)
+      this.#randomHosts.set(randomOf(row.random.publicKey, row.random.target), row);
+  }
+
+  #removeHost(host: string): void {
+    const row = this.#hosts.get(host);
+    if (row === undefined) return;
+    this.#hosts.delete(host);
+    if (host.startsWith("*.")) this.#wildcards.delete(host.slice(2));
+    if (row.random !== undefined)
+      this.#randomHosts.delete(randomOf(row.random.publicKey, row.random.target));
+  }
+}
+
+function hexOf(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("hex");
+}
+
+function labelOf(owner: Owner, keyId: string): string {
+  return `${owner.kind} ${owner.id} ${keyId}`;
+}
+
+function randomOf(publicKey: Uint8Array, target: string): string {
+  return `${hexOf(publicKey)} ${target}`;
+}

@@ -1,0 +1,153 @@
+// This file is the state on disk, as the worker runs it: one writer, one transaction per call. reliability.md §4.
+import type { Database } from "bun:sqlite";
+import { join } from "node:path";
+import { openDatabase, changeError, unwritable } from "./database.ts";
+import { createCode, enrol, listCodes, revokeCode } from "./enrolment.ts";
+import { insertHost, nameHost, removeHost } from "./hostnames.ts";
+import { takeLock } from "./lock.ts";
+import type { AuditRow, CallName, Calls, Change, KeyRow } from "./records.ts";
+import { auditOf, keyOf, readAll } from "./rows.ts";
+import { Transaction } from "./transaction.ts";
+import { TunlError } from "../../errors.ts";
+
+const DATABASE_FILE = "state.db";
+
+/** What each call does inside its transaction. */
+const CALLS: {
+  readonly [Name in CallName]: (
+    transaction: Transaction,
+    body: Calls[Name]["body"],
+  ) => Calls[Name]["value"];
+} = {
+  createCode,
+  revokeCode,
+  listCodes,
+  enrol,
+  insertHost,
+  nameHost,
+  removeHost,
+  revokeKey,
+  seen,
+  listAudit,
+};
+
+/** The outcome of a call: what it answers and what it changed. */
+export type Outcome<Name extends CallName> = {
+  readonly value: Calls[Name]["value"];
+  readonly changes: readonly Change[];
+};
+
+/** The database of one edge, locked and checked. Synchronous: it lives in a worker. */
+export class SqliteState implements Disposable {
+  readonly #lock: Disposable;
+  #database: Database | undefined;
+  #damage: TunlError | undefined;
+
+  private constructor(lock: Disposable, database: Database) {
+    this.#lock = lock;
+    this.#database = database;
+  }
+
+  /**
+   * Locks the directory, then opens and checks the database in it.
+   *
+   * @throws TunlError `STATE_LOCKED`, `STATE_DAMAGED`, `STATE_TOO_NEW`, `STATE_UNWRITABLE`, `INSECURE_FILE`.
+   */
+  static open(directory: string, isExpected: boolean): SqliteState {
+    let lock: Disposable;
+    try {
+      lock = takeLock(directory);
+    } catch (error) {
+      throw error instanceof TunlError ? error : unwritable(directory, error);
+    }
+    try {
+      return new SqliteState(lock, openDatabase(join(directory, DATABASE_FILE), isExpected));
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Everything the snapshot holds, as of now. */
+  rows(): Change[] {
+    return this.#transact(0, readAll).value;
+  }
+
+  /**
+   * Runs one call; when it returns the change is on the disk.
+   *
+   * @param now Wall clock in milliseconds.
+   * @throws TunlError of the call itself, or as `changeError` names it. After damage the file is closed for good.
+   */
+  run<Name extends CallName>(name: Name, body: Calls[Name]["body"], now: number): Outcome<Name> {
+    return this.#transact(now, (transaction) => CALLS[name](transaction, body));
+  }
+
+  [Symbol.dispose](): void {
+    this.#database?.close();
+    this.#database = undefined;
+    this.#lock[Symbol.dispose]();
+  }
+
+  #transact<T>(
+    now: number,
+    work: (transaction: Transaction) => T,
+  ): { value: T; changes: readonly Change[] } {
+    if (this.#damage !== undefined) throw this.#damage;
+    const database = this.#database;
+    if (database === undefined) throw new TunlError("STORE_FAILED", "Store is closed");
+    const transaction = new Transaction(database, now);
+    try {
+      database.run("BEGIN IMMEDIATE");
+      const value = work(transaction);
+      database.run("COMMIT");
+      return { value, changes: transaction.changes };
+    } catch (error) {
+      const failure = changeError(error);
+      if (failure.code === "STATE_DAMAGED") this.#abandon(failure);
+      else if (database.inTransaction) database.run("ROLLBACK");
+      throw failure;
+    }
+  }
+
+  /** Nothing more is read from or written to a file that cannot be trusted; the lock stays. */
+  #abandon(damage: TunlError): void {
+    this.#damage = damage;
+    this.#database?.close();
+    this.#database = undefined;
+  }
+}
+
+function revokeKey(transaction: Transaction, body: Calls["revokeKey"]["body"]): KeyRow | undefined {
+  const isNew =
+    transaction.run(
+      "UPDATE keys SET revoked_at = ? WHERE public_key = ? AND revoked_at IS NULL",
+      transaction.now,
+      body.publicKey,
+    ) > 0;
+  const row = transaction.one("SELECT * FROM keys WHERE public_key = ?", body.publicKey);
+  if (row === undefined) return undefined;
+  const key = keyOf(row);
+  transaction.changes.push({ table: "keys", row: key });
+  if (isNew)
+    transaction.audit("key.revoked", { kind: key.owner.kind, id: key.owner.id, keyId: key.keyId });
+  return key;
+}
+
+/** Times only: the snapshot knows them already. */
+function seen(transaction: Transaction, body: Calls["seen"]["body"]): undefined {
+  for (const { publicKey, at } of body.keys)
+    transaction.run("UPDATE keys SET seen_at = ? WHERE public_key = ?", at, publicKey);
+  for (const { id, at } of body.tunnels)
+    transaction.run("UPDATE tunnels SET seen_at = ? WHERE id = ?", at, id);
+  for (const { host, at } of body.hosts)
+    transaction.run("UPDATE hosts SET used_at = ? WHERE host = ?", at, host);
+  return undefined;
+}
+
+function listAudit(
+  transaction: Transaction,
+  body: Calls["listAudit"]["body"],
+): readonly AuditRow[] {
+  return transaction.all("SELECT * FROM audit ORDER BY id DESC LIMIT ?", body.limit).map(auditOf);
+}

@@ -1,0 +1,108 @@
+// This file is the interface of the store. SQLite in a worker implements it today; edges that share state come later.
+// reliability.md §4 item 1.
+import type { Logger } from "../../log.ts";
+import type { NameRules, NameStyle } from "../route/index.ts";
+import type { AuditRow, CodeRow, Enrolled, HostRow, KeyRow, Owner } from "./records.ts";
+import type { Snapshot } from "./snapshot.ts";
+
+export type StoreOptions = {
+  /** The state directory: exists, private. */
+  readonly directory: string;
+  /** True when this edge existed before: a missing or empty database is then damage, not a first start. */
+  readonly isExpected: boolean;
+  readonly rules: NameRules;
+  readonly style: NameStyle;
+  readonly log: Logger;
+  /** Wall clock in milliseconds; only codes and times for people depend on it. */
+  readonly wallClock?: () => number;
+};
+
+/** What a new code makes and bounds. */
+export type CodeOrder = {
+  /** `tunnel`: named `name`, else after the machine. `key`: for the existing tunnel `tunnel` (name or UUID). */
+  readonly makes:
+    | { readonly kind: "tunnel"; readonly name?: string | undefined }
+    | { readonly kind: "key"; readonly tunnel: string }
+    | { readonly kind: "account"; readonly name?: string | undefined };
+  /** Names and `*.x`; empty: any one label below the domains. At most 64. */
+  readonly scope: readonly string[];
+  /** 1 s to 30 days. */
+  readonly ttlMs: number;
+  /** 1 to 1,000 keys. */
+  readonly uses: number;
+};
+
+export type IssuedCode = {
+  /** 16 bytes, nowhere else but here: the store keeps its hash. */
+  readonly code: Uint8Array;
+  readonly expiresAt: number;
+};
+
+/** A proven enrolment. */
+export type EnrolRequest = {
+  readonly publicKey: Uint8Array;
+  readonly code: Uint8Array;
+  readonly kind: Owner["kind"];
+  /** Wished name of the tunnel or account; any text, it is brought into form. */
+  readonly name: string;
+  /** Wished label of the key, likewise. */
+  readonly label: string;
+};
+
+/** The key on whose behalf a name is claimed, as `Admission` names it. */
+export type HostOwner = { readonly tunnel: string; readonly keyId: string };
+
+/**
+ * The edge's memory.
+ *
+ * Every promise resolves after the commit. All methods reject with `STORE_FULL` (no space), `STORE_FAILED` (the
+ * disk or the worker), both for this change only and retryable, `STORE_BUSY` (256 changes wait), `STATE_DAMAGED`
+ * (the database was found damaged while running: memory serves, changes are refused until the repair).
+ */
+export interface Store extends AsyncDisposable {
+  /** Reads without waiting; it is changed before the promise of a change resolves. */
+  readonly snapshot: Snapshot;
+
+  /** @throws TunlError `USAGE` for an order out of bounds, `TUNNEL_NOT_FOUND`. */
+  createCode(order: CodeOrder): Promise<IssuedCode>;
+  /** Ends a code; false if there was none. */
+  revokeCode(code: Uint8Array): Promise<boolean>;
+  /** Codes not yet expired. */
+  listCodes(): Promise<readonly CodeRow[]>;
+  /** Uses the code and stores the key, in one transaction. */
+  enrol(request: EnrolRequest): Promise<Enrolled>;
+
+  /**
+   * Makes a name the tunnel's, first come; a name it holds already is fine.
+   *
+   * @param host As the connector wrote it.
+   * @throws TunlError `HOSTNAME_TAKEN`, `HOSTNAME_NOT_GRANTED`, `HOSTNAME_LIMIT` (1,000 names of a tunnel).
+   */
+  claimHost(owner: HostOwner, host: string): Promise<HostRow>;
+  /**
+   * The name drawn for this key and TARGET, now or earlier.
+   *
+   * @param target In full form, at most 1,024 characters.
+   * @throws TunlError as `claimHost`; `HOSTNAME_NOT_GRANTED` where the key's scope leaves no room for one.
+   */
+  randomHost(owner: HostOwner, target: string): Promise<HostRow>;
+  /**
+   * The owner of the edge gives a name (`edge grant`), reserved and foreign ones too.
+   *
+   * @param tunnel Name or UUID.
+   * @throws TunlError `TUNNEL_NOT_FOUND`, `HOSTNAME_TAKEN`, `HOSTNAME_NOT_GRANTED` for what can be nobody's.
+   */
+  grantHost(tunnel: string, host: string): Promise<HostRow>;
+  /** Takes a name from its tunnel; false if it was free. */
+  releaseHost(host: string): Promise<boolean>;
+
+  /** Revokes a key for ever; in force as soon as the promise resolves. @throws TunlError `KEY_NOT_FOUND`. */
+  revokeKey(owner: Owner, keyId: string): Promise<KeyRow>;
+  /** The newest entries first. */
+  listAudit(limit: number): Promise<readonly AuditRow[]>;
+
+  /** Notes that a session of this key is here: on attach, on detach, every 5 minutes. Written in batches. */
+  touch(owner: Owner, keyId: string): void;
+  /** Notes that a name is in use; likewise. */
+  touchHost(host: string): void;
+}

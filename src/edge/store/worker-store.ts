@@ -1,0 +1,257 @@
+// This file is the store as the edge holds it: a snapshot to read, a worker to change it. reliability.md §4 item 1.
+import { randomInt } from "node:crypto";
+import { formatPattern, parsePattern } from "../../address/index.ts";
+import { TunlError } from "../../errors.ts";
+import { hashCode, makeCode } from "../../identity/index.ts";
+import { decideClaim, decideGrant, drawName, isReserved, randomBase } from "../route/index.ts";
+import type { Decision } from "../route/index.ts";
+import { taken } from "./hostnames.ts";
+import type { AuditRow, CodeRow, Enrolled, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
+import { Snapshot } from "./snapshot.ts";
+import type {
+  CodeOrder,
+  EnrolRequest,
+  HostOwner,
+  IssuedCode,
+  Store,
+  StoreOptions,
+} from "./store.ts";
+import { LastSeen } from "./last-seen.ts";
+import { WorkerLine } from "./worker-line.ts";
+
+const MIN_TTL_MS = 1_000;
+const MAX_TTL_MS = 30 * 86_400_000;
+const MAX_USES = 1_000;
+const MAX_SCOPE = 64;
+const MAX_TARGET = 1_024;
+const MAX_AUDIT_PAGE = 1_000;
+/** Names drawn at once, and how often: with half of all names in use the last draw fails once in 2^64. */
+const CANDIDATES = 16;
+const DRAWS = 4;
+
+/**
+ * Starts the worker and opens the state.
+ *
+ * @throws TunlError `STATE_LOCKED`, `STATE_DAMAGED`, `STATE_TOO_NEW`, `STATE_UNWRITABLE`, `INSECURE_FILE`, `STORE_FAILED`.
+ */
+export async function openStore(options: StoreOptions): Promise<Store> {
+  const snapshot = new Snapshot();
+  const line = await WorkerLine.open(options.directory, options.isExpected, snapshot, options.log);
+  return new WorkerStore(line, snapshot, options);
+}
+
+class WorkerStore implements Store {
+  readonly snapshot: Snapshot;
+  readonly #line: WorkerLine;
+  readonly #options: StoreOptions;
+  readonly #wallClock: () => number;
+  readonly #lastSeen: LastSeen;
+
+  constructor(line: WorkerLine, snapshot: Snapshot, options: StoreOptions) {
+    this.snapshot = snapshot;
+    this.#line = line;
+    this.#options = options;
+    this.#wallClock = options.wallClock ?? Date.now;
+    this.#lastSeen = new LastSeen(
+      (batch) => line.call("seen", batch, this.#wallClock()),
+      options.log,
+    );
+  }
+
+  async createCode(order: CodeOrder): Promise<IssuedCode> {
+    const { makes, ttlMs, uses } = order;
+    assertBetween("ttlMs", ttlMs, MIN_TTL_MS, MAX_TTL_MS);
+    assertBetween("uses", uses, 1, MAX_USES);
+    const scope = canonicalScope(order.scope);
+    const tunnel = makes.kind === "key" ? this.#tunnelNamed(makes.tunnel).id : undefined;
+    const name = makes.kind === "key" ? undefined : makes.name;
+    const code = makeCode();
+    const now = this.#wallClock();
+    const expiresAt = now + ttlMs;
+    await this.#line.call(
+      "createCode",
+      { hash: hashCode(code), makes: makes.kind, tunnel, name, scope, uses, expiresAt },
+      now,
+    );
+    return { code, expiresAt };
+  }
+
+  revokeCode(code: Uint8Array): Promise<boolean> {
+    return this.#line.call("revokeCode", { hash: hashCode(code) }, this.#wallClock());
+  }
+
+  listCodes(): Promise<readonly CodeRow[]> {
+    return this.#line.call("listCodes", undefined, this.#wallClock());
+  }
+
+  enrol(request: EnrolRequest): Promise<Enrolled> {
+    const { publicKey, kind, name, label } = request;
+    const codeHash = hashCode(request.code);
+    return this.#line.call("enrol", { publicKey, codeHash, kind, name, label }, this.#wallClock());
+  }
+
+  async claimHost({ tunnel, keyId }: HostOwner, text: string): Promise<HostRow> {
+    const key = this.#keyOf({ kind: "tunnel", id: tunnel }, keyId);
+    const host = canonicalPattern(text);
+    const decision = decideClaim(this.snapshot, this.#options.rules, {
+      tunnel,
+      scope: key.scope,
+      host,
+    });
+    return await this.#insert(decision, { host, tunnel, how: "claimed" });
+  }
+
+  async grantHost(nameOrId: string, text: string): Promise<HostRow> {
+    const tunnel = this.#tunnelNamed(nameOrId).id;
+    const host = canonicalPattern(text);
+    const decision = decideGrant(this.snapshot, this.#options.rules, tunnel, host);
+    return await this.#insert(decision, { host, tunnel, how: "granted" });
+  }
+
+  async randomHost({ tunnel, keyId }: HostOwner, target: string): Promise<HostRow> {
+    const { publicKey, scope } = this.#keyOf({ kind: "tunnel", id: tunnel }, keyId);
+    const remembered = this.snapshot.randomHost(publicKey, target);
+    if (remembered !== undefined) return remembered;
+    assertBetween("characters of TARGET", target.length, 0, MAX_TARGET);
+    const base = randomBase(this.#options.rules, scope);
+    if (base === undefined) throw notGranted("A random name");
+    for (let draw = 0; draw < DRAWS; draw++) {
+      const candidates = this.#drawCandidates(base);
+      const row = await this.#line.call(
+        "nameHost",
+        { tunnel, publicKey, target, candidates },
+        this.#wallClock(),
+      );
+      if (row !== undefined) return row;
+    }
+    throw new TunlError(
+      "HOSTNAME_TAKEN",
+      `No free random name below ${base} after ${DRAWS * CANDIDATES} tries`,
+      {
+        retryable: true,
+        hint: "Choose a --name, or on the edge: names.style three-words",
+      },
+    );
+  }
+
+  releaseHost(text: string): Promise<boolean> {
+    return this.#line.call("removeHost", { host: canonicalPattern(text) }, this.#wallClock());
+  }
+
+  async revokeKey(owner: Owner, keyId: string): Promise<KeyRow> {
+    const { publicKey } = this.#keyOf(owner, keyId);
+    const key = await this.#line.call("revokeKey", { publicKey }, this.#wallClock());
+    if (key === undefined) throw keyNotFound(keyId);
+    return key;
+  }
+
+  listAudit(limit: number): Promise<readonly AuditRow[]> {
+    return this.#line.call(
+      "listAudit",
+      { limit: Math.min(limit, MAX_AUDIT_PAGE) },
+      this.#wallClock(),
+    );
+  }
+
+  touch(owner: Owner, keyId: string): void {
+    const at = this.#wallClock();
+    const key = this.snapshot.keyOf(owner, keyId);
+    if (key === undefined) return;
+    this.snapshot.apply([{ table: "keys", row: { ...key, seenAt: at } }]);
+    this.#lastSeen.key(key.publicKey, at);
+    const tunnel = owner.kind === "tunnel" ? this.snapshot.tunnel(owner.id) : undefined;
+    if (tunnel === undefined) return;
+    this.snapshot.apply([{ table: "tunnels", row: { ...tunnel, seenAt: at } }]);
+    this.#lastSeen.tunnel(tunnel.id, at);
+  }
+
+  touchHost(host: string): void {
+    const at = this.#wallClock();
+    const row = this.snapshot.host(host);
+    if (row === undefined) return;
+    this.snapshot.apply([{ table: "hosts", row: { ...row, usedAt: at } }]);
+    this.#lastSeen.host(host, at);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#lastSeen[Symbol.asyncDispose]();
+    await this.#line[Symbol.asyncDispose]();
+  }
+
+  /** Turns a decision into a row: "held" by an own `*.x` gets a row of its own too, so that it can be seen and released. */
+  async #insert(
+    decision: Decision,
+    wanted: { readonly host: string; readonly tunnel: string; readonly how: "claimed" | "granted" },
+  ): Promise<HostRow> {
+    if (decision === "notGranted") throw notGranted(wanted.host);
+    if (decision === "taken") throw taken(wanted.host);
+    return (
+      this.snapshot.host(wanted.host) ??
+      (await this.#line.call("insertHost", wanted, this.#wallClock()))
+    );
+  }
+
+  #drawCandidates(base: string): string[] {
+    const { rules, style } = this.#options;
+    const isOneLabel = rules.domains.includes(base);
+    const candidates: string[] = [];
+    for (let draw = 0; draw < CANDIDATES; draw++) {
+      const label = drawName(style, (below) => randomInt(below));
+      // Below a domain a label may be reserved; below a name of the scope it is an inner one and free.
+      if (!isOneLabel || !isReserved(label, rules.reserved)) candidates.push(`${label}.${base}`);
+    }
+    return candidates;
+  }
+
+  #keyOf(owner: Owner, keyId: string): KeyRow {
+    const key = this.snapshot.keyOf(owner, keyId);
+    if (key === undefined) throw keyNotFound(keyId);
+    return key;
+  }
+
+  #tunnelNamed(nameOrId: string): TunnelRow {
+    const tunnel = this.snapshot.findTunnel(nameOrId);
+    if (tunnel !== undefined) return tunnel;
+    throw new TunlError("TUNNEL_NOT_FOUND", `No tunnel is named "${nameOrId}"`, {
+      hint: "Run tunl tunnel list",
+    });
+  }
+}
+
+function assertBetween(what: string, value: number, least: number, most: number): void {
+  if (value >= least && value <= most) return;
+  throw new TunlError("USAGE", `${what} is ${value}, expected ${least} to ${most}`);
+}
+
+function canonicalPattern(text: string): string {
+  const pattern = parsePattern(text);
+  if (pattern !== undefined) return formatPattern(pattern);
+  throw new TunlError(
+    "HOSTNAME_NOT_GRANTED",
+    `"${text}" is no hostname, expected a name such as app.example.com or *.x`,
+  );
+}
+
+function canonicalScope(scope: readonly string[]): string[] {
+  assertBetween("number of patterns", scope.length, 0, MAX_SCOPE);
+  return scope.map((text) => {
+    const pattern = parsePattern(text);
+    if (pattern !== undefined) return formatPattern(pattern);
+    throw new TunlError(
+      "USAGE",
+      `Pattern is "${text}", expected a name such as app.example.com or *.x`,
+    );
+  });
+}
+
+function notGranted(what: string): TunlError {
+  return new TunlError("HOSTNAME_NOT_GRANTED", `${what} is outside of what this key may claim`, {
+    hint: "Ask the edge's owner: tunl edge grant TUNNEL HOST",
+  });
+}
+
+function keyNotFound(keyId: string): TunlError {
+  return new TunlError("KEY_NOT_FOUND", `No key is named "${keyId}"`, {
+    hint: "Run tunl tunnel info NAME",
+  });
+}

@@ -1,0 +1,195 @@
+// This file is the table of messages at the start of a stream's directions: ext objects with one positional array each. PROTOCOL §12.1, §12.4.
+import { bug } from "../errors.ts";
+import {
+  bin,
+  binOf,
+  binUpTo,
+  EXT_HEAD_MAX,
+  extHeadSize,
+  ExtHead,
+  integer,
+  MsgpackError,
+  nested,
+  nilable,
+  type RecordOf,
+  schema,
+  type Schema,
+  strUpTo,
+  writeExtHead,
+} from "../msgpack/index.ts";
+
+/** Largest payload of a message, bytes. */
+export const MESSAGE_MAX = 48 * 1024;
+/** Largest field section in a message, bytes. */
+export const MESSAGE_FIELDS_MAX = 40 * 1024;
+/** Largest body of a call, event or result, bytes. */
+export const CALL_BODY_MAX = 16 * 1024;
+
+const options = { maxBin: MESSAGE_FIELDS_MAX };
+const port = integer(0, 65_535);
+const length = integer(-1, Number.MAX_SAFE_INTEGER);
+const visitor = schema({ address: binOf(4, 16), port, protocol: binUpTo(16) }, options);
+const tls = schema({ version: binUpTo(16), serverName: binUpTo(253) }, options);
+
+export const REQUEST = schema(
+  {
+    id: bin(16),
+    method: binUpTo(64),
+    authority: binUpTo(259),
+    target: binUpTo(8_192),
+    scheme: integer(0, 1),
+    flags: integer(0, 15),
+    fields: binUpTo(MESSAGE_FIELDS_MAX),
+    length,
+    upgrade: nilable(binUpTo(64)),
+    visitor: nested(visitor),
+    tls: nilable(nested(tls)),
+  },
+  options,
+);
+export const INTERIM = schema(
+  { status: integer(102, 199), fields: binUpTo(MESSAGE_FIELDS_MAX) },
+  options,
+);
+export const RESPONSE = schema(
+  {
+    status: integer(101, 999),
+    reason: binUpTo(1_024),
+    fields: binUpTo(MESSAGE_FIELDS_MAX),
+    length,
+    flags: integer(0, 1),
+  },
+  options,
+);
+export const FAILURE = schema(
+  { code: strUpTo(64), sent: integer(0, 1), detail: strUpTo(256) },
+  options,
+);
+export const CALL = schema({ name: strUpTo(64), body: binUpTo(CALL_BODY_MAX) }, options);
+export const RESULT = schema({ code: strUpTo(64), body: binUpTo(CALL_BODY_MAX) }, options);
+
+/** Flags of a request. */
+export const REQUEST_FLAGS = {
+  noBody: 1,
+  upgrade: 2,
+  extendedConnect: 4,
+  acceptsTrailers: 8,
+} as const;
+/** Flags of a response. */
+export const RESPONSE_FLAGS = { noBody: 1 } as const;
+
+/** Every message: ext type within a stream and its schema. */
+export const MESSAGES = {
+  request: { type: 1, schema: REQUEST },
+  interim: { type: 2, schema: INTERIM },
+  response: { type: 3, schema: RESPONSE },
+  failure: { type: 4, schema: FAILURE },
+  call: { type: 16, schema: CALL },
+  event: { type: 17, schema: CALL },
+  result: { type: 18, schema: RESULT },
+} as const;
+
+export type MessageName = keyof typeof MESSAGES;
+type Recorded<N extends MessageName> =
+  (typeof MESSAGES)[N]["schema"] extends Schema<infer F> ? RecordOf<F> : never;
+
+/** A message in a buffer of its own. A record the schema does not allow is a fault of ours. */
+export function encodeMessage<N extends MessageName>(name: N, record: Recorded<N>): Uint8Array {
+  const { type } = MESSAGES[name];
+  const table = MESSAGES[name].schema as unknown as Schema<never>;
+  const size = table.size(record as never);
+  if (size > MESSAGE_MAX) bug(`message ${name} of ${size} bytes, allowed ${MESSAGE_MAX}`);
+  const bytes = new Uint8Array(extHeadSize(size) + size);
+  table.write(record as never, bytes, writeExtHead(bytes, 0, type, size));
+  return bytes;
+}
+
+/** One decoded message; its `bin` values are views of a copy of its own. */
+export type Message = {
+  [N in MessageName]: { readonly name: N; readonly record: Recorded<N> };
+}[MessageName];
+
+const NAMES = new Map<number, MessageName>(
+  (Object.keys(MESSAGES) as MessageName[]).map((name) => [MESSAGES[name].type, name]),
+);
+
+/** What the start of a direction turned out to be. */
+export type MessageStep = "needBytes" | "message";
+
+/**
+ * Reads messages from the bytes of one direction. Only an incomplete message is copied, into a buffer that grows with
+ * the bytes received, never with the length announced.
+ */
+export class MessageReader {
+  #held: Uint8Array | undefined;
+  #heldLength = 0;
+  #chunk: Uint8Array = NOTHING;
+  #message: Message | undefined;
+  static readonly #head = new ExtHead();
+
+  /** The message after `read` said so. */
+  get message(): Message {
+    return this.#message ?? bug("no message was read");
+  }
+
+  /** The bytes behind the message: another message, or the body. */
+  get rest(): Uint8Array {
+    return this.#chunk;
+  }
+
+  /** Bytes kept inside. */
+  get held(): number {
+    return this.#heldLength;
+  }
+
+  /**
+   * Looks for a whole message in what is held and `bytes`.
+   * @throws MsgpackError Not a message, too long, or its array breaks its schema.
+   */
+  read(bytes: Uint8Array): MessageStep {
+    const all = this.#heldLength === 0 ? bytes : this.#join(bytes);
+    const head = MessageReader.#head;
+    const headLength = head.read(all, 0, all.length);
+    if (headLength < 0)
+      throw new MsgpackError("Received bytes that start no message, expected an ext object");
+    if (headLength > 0) {
+      const name = NAMES.get(head.type);
+      if (name === undefined)
+        throw new MsgpackError(`Received message type ${head.type}, expected a known one`);
+      if (head.length > MESSAGE_MAX) {
+        throw new MsgpackError(
+          `Received a message of ${head.length} bytes, allowed ${MESSAGE_MAX}`,
+        );
+      }
+      const end = headLength + head.length;
+      if (all.length >= end) {
+        // A copy, because heads live as long as their exchange and a view would pin the whole receive buffer.
+        const record = MESSAGES[name].schema.decode(all.slice(headLength, end));
+        this.#message = { name, record } as Message;
+        this.#chunk = all.length === end ? NOTHING : all.subarray(end);
+        this.#held = undefined;
+        this.#heldLength = 0;
+        return "message";
+      }
+    }
+    if (all === bytes) this.#join(bytes);
+    this.#chunk = NOTHING;
+    return "needBytes";
+  }
+
+  #join(bytes: Uint8Array): Uint8Array {
+    const needed = this.#heldLength + bytes.length;
+    if (this.#held === undefined || this.#held.length < needed) {
+      const grown = new Uint8Array(
+        Math.max(needed, Math.min(2 * needed, MESSAGE_MAX + EXT_HEAD_MAX)),
+      );
+      if (this.#held !== undefined) grown.set(this.#held.subarray(0, this.#heldLength));
+      this.#held = grown;
+    }
+    this.#held.set(bytes, this.#heldLength);
+    this.#heldLength = needed;
+    return this.#held.subarray(0, needed);
+  }
+}
+
+const NOTHING = new Uint8Array(0);

@@ -1,0 +1,178 @@
+// This file is the edge's end of an exchange: it sends the request and receives the reply. PROTOCOL §12.1.
+import type { Session, Stream } from "../session/index.ts";
+import { STREAM_KINDS } from "./error-codes.ts";
+import type { Requester, RequesterEvents } from "./exchange.ts";
+import { ExchangeStream } from "./exchange-stream.ts";
+import { checkFields, checkReason } from "./field-check.ts";
+import type { Failure, FailureCode, RequestHead, ResponseHead } from "./heads.ts";
+import { encodeMessage, type Message, REQUEST_FLAGS, RESPONSE_FLAGS } from "./messages.ts";
+import { BodyFault, type BodyKind } from "./runs.ts";
+
+/** Interim replies of one exchange, at most (http.md §3.1). */
+const INTERIMS_MAX = 16;
+
+const FAILURE_CODES: ReadonlySet<string> = new Set<FailureCode>([
+  "ORIGIN_REFUSED",
+  "ORIGIN_UNREACHABLE",
+  "ORIGIN_TLS",
+  "ORIGIN_CLOSED",
+  "ORIGIN_INVALID",
+  "ORIGIN_UPGRADE",
+  "ORIGIN_CONNECT_TIMEOUT",
+  "ORIGIN_TIMEOUT",
+  "LENGTH_REQUIRED",
+  "NO_ROUTE",
+  "ROUTE_ERROR",
+  "BAD_REQUEST",
+  "BAD_PATH",
+  "INTERNAL",
+]);
+
+function isFailureCode(code: string): code is FailureCode {
+  return FAILURE_CODES.has(code);
+}
+
+/** Which body follows a head. */
+export function bodyOf(head: { readonly hasBody: boolean; readonly length: number }): BodyKind {
+  if (!head.hasBody) return NO_BODY;
+  return head.length < 0 ? RUNS : { kind: "known", length: head.length };
+}
+
+const NO_BODY: BodyKind = { kind: "none" };
+const RUNS: BodyKind = { kind: "runs" };
+export const RAW: BodyKind = { kind: "raw" };
+
+class RequesterStream extends ExchangeStream implements Requester {
+  readonly head: RequestHead;
+  protected readonly events: RequesterEvents;
+  #interims = 0;
+
+  constructor(stream: Stream, head: RequestHead, events: RequesterEvents) {
+    super(stream);
+    this.head = head;
+    this.events = events;
+    if (head.upgrade === undefined) this.sendBody(bodyOf(head));
+  }
+
+  protected message(message: Message): void {
+    switch (message.name) {
+      case "interim":
+        this.#interims += 1;
+        if (this.#interims > INTERIMS_MAX)
+          throw new BodyFault(`Received more than ${INTERIMS_MAX} interim replies`);
+        this.events.interim(message.record.status, checkFields(message.record.fields).lines);
+        break;
+      case "response": {
+        const { status, reason, fields, length, flags } = message.record;
+        const hasBody = (flags & RESPONSE_FLAGS.noBody) === 0;
+        this.#response({
+          status,
+          reason: checkReason(reason),
+          fields,
+          length,
+          hasBody,
+          block: checkFields(fields),
+        });
+        break;
+      }
+      case "failure": {
+        const { code, sent, detail } = message.record;
+        if (!isFailureCode(code)) throw new BodyFault(`Received the unknown failure "${code}"`);
+        this.receiveBody(NO_BODY);
+        this.#endUpgrade();
+        this.events.failure({ code, sent: sent === 1, detail } satisfies Failure);
+        break;
+      }
+      default:
+        throw new BodyFault(`Received the message "${message.name}" where a reply was expected`);
+    }
+  }
+
+  #response(head: ResponseHead): void {
+    if (head.status < 200 && (head.status !== 101 || this.head.upgrade === undefined)) {
+      throw new BodyFault(`Received status ${head.status} as a final reply`);
+    }
+    if (head.status === 101) {
+      this.sendBody(RAW);
+      this.receiveBody(RAW);
+    } else {
+      this.receiveBody(bodyOf(head));
+      this.#endUpgrade();
+    }
+    this.events.response(head);
+  }
+
+  /** The upgrade was not granted: the direction that was kept open for it ends. */
+  #endUpgrade(): void {
+    if (this.head.upgrade !== undefined) this.end();
+  }
+}
+
+/**
+ * Opens an exchange on a session.
+ *
+ * @param makeEvents Makes the taker of the events; called before this returns, so that no event is missed.
+ * @returns The exchange, or why the session opened none.
+ */
+export function openExchange(
+  session: Session,
+  head: RequestHead,
+  events: RequesterEvents,
+): Requester | "streamLimit" | "detached" | "draining" {
+  const bytes = encodeMessage("request", {
+    id: head.id,
+    method: ascii(head.method),
+    authority: ascii(head.authority),
+    target: head.target,
+    scheme: head.scheme === "https" ? 0 : 1,
+    flags:
+      (head.hasBody ? 0 : REQUEST_FLAGS.noBody) |
+      (head.upgrade === undefined ? 0 : REQUEST_FLAGS.upgrade) |
+      (head.acceptsTrailers ? REQUEST_FLAGS.acceptsTrailers : 0),
+    fields: head.fields,
+    length: head.hasBody ? head.length : 0,
+    upgrade: head.upgrade === undefined ? undefined : ascii(head.upgrade),
+    visitor: {
+      address: head.visitor.address,
+      port: head.visitor.port,
+      protocol: ascii(head.visitor.protocol),
+    },
+    tls:
+      head.tls === undefined
+        ? undefined
+        : { version: ascii(head.tls.version), serverName: ascii(head.tls.serverName) },
+  });
+  const isWhole = !head.hasBody && head.upgrade === undefined;
+  let exchange: RequesterStream | undefined;
+  const opened = session.open(STREAM_KINDS.exchange, bytes, isWhole, (stream) => {
+    exchange = new RequesterStream(stream, head, events);
+    return exchange;
+  });
+  if (typeof opened === "string" || exchange === undefined)
+    return opened as "streamLimit" | "detached" | "draining";
+  if (isWhole) exchange.end();
+  return exchange;
+}
+
+/** Text the caller knows to be ASCII, as bytes. */
+export function ascii(text: string): Uint8Array {
+  const known = KNOWN.get(text);
+  return known ?? Buffer.from(text, "latin1");
+}
+
+const KNOWN = new Map<string, Uint8Array>(
+  [
+    "GET",
+    "HEAD",
+    "POST",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "OPTIONS",
+    "http/1.1",
+    "h2",
+    "websocket",
+    "TLSv1.3",
+    "TLSv1.2",
+  ].map((text) => [text, Buffer.from(text, "latin1")]),
+);

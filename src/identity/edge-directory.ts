@@ -1,0 +1,229 @@
+// This file is the connector's files about one edge, `edges/<host>[_port]/`, and the two steps that make a key.
+// product.md §1.1, §5; PROTOCOL §3.1.
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { TunlError } from "../errors.ts";
+import type {
+  AccountCredentials,
+  Credentials,
+  EdgeRecord,
+  PendingKey,
+  TunnelCredentials,
+} from "./credentials.ts";
+import {
+  formatAccount,
+  formatEdge,
+  formatPending,
+  formatTunnel,
+  parseAccount,
+  parseEdge,
+  parsePending,
+  parseTunnel,
+} from "./credentials.ts";
+import {
+  isMissing,
+  makePrivateDirectory,
+  readSecret,
+  removeFile,
+  writeFileAtomic,
+} from "./files.ts";
+import type { JoinLine } from "./join.ts";
+import { hashCode } from "./join.ts";
+import { generateKey } from "./keys.ts";
+
+const DEFAULT_PORT = 443;
+const EDGE_FILE = "edge.json";
+const ACCOUNT_FILE = "account.json";
+const TUNNEL_FILE = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json$/;
+
+/** What a line means here: a key that was enrolled by it already, or one that ENROLL must still bring to the edge. */
+export type Prepared =
+  | { readonly state: "known"; readonly credentials: Credentials }
+  | { readonly state: "pending"; readonly pending: PendingKey };
+
+/** What READY said about the owner of the new key. */
+export type Joined =
+  | {
+      readonly kind: "tunnel";
+      readonly tunnel: string;
+      readonly name: string;
+      readonly keyId: string;
+    }
+  | { readonly kind: "account"; readonly keyId: string };
+
+/**
+ * The directory of one edge.
+ *
+ * A key is on disk before ENROLL leaves (`prepare`), and becomes credentials after READY (`complete`); between
+ * the two any number of crashes and lost replies may lie: the same line finds the same key again.
+ */
+export class EdgeDirectory {
+  readonly path: string;
+  readonly host: string;
+  readonly port: number;
+
+  /** @param base The directory `edges`, which holds one directory per edge. */
+  constructor(base: string, host: string, port: number) {
+    this.host = host;
+    this.port = port;
+    this.path = join(base, port === DEFAULT_PORT ? host : `${host}_${port}`);
+  }
+
+  /** What is known about the edge; undefined before the first join. */
+  async readEdge(): Promise<EdgeRecord | undefined> {
+    const path = join(this.path, EDGE_FILE);
+    const text = await readSecret(path);
+    return text === undefined ? undefined : parseEdge(text, path);
+  }
+
+  async writeEdge(record: EdgeRecord): Promise<void> {
+    await makePrivateDirectory(this.path);
+    await writeFileAtomic(join(this.path, EDGE_FILE), formatEdge(record));
+  }
+
+  /** Credentials of one tunnel; undefined if there are none. */
+  async readTunnel(tunnel: string): Promise<TunnelCredentials | undefined> {
+    const name = `${tunnel}.json`;
+    if (!TUNNEL_FILE.test(name)) return undefined;
+    const path = join(this.path, name);
+    const text = await readSecret(path);
+    return text === undefined ? undefined : parseTunnel(text, path);
+  }
+
+  /** Credentials of the account; undefined before `tunl login`. */
+  async readAccount(): Promise<AccountCredentials | undefined> {
+    const path = join(this.path, ACCOUNT_FILE);
+    const text = await readSecret(path);
+    return text === undefined ? undefined : parseAccount(text, path);
+  }
+
+  /** All tunnels with credentials here, by UUID. */
+  async listTunnels(): Promise<TunnelCredentials[]> {
+    const found: TunnelCredentials[] = [];
+    for (const name of (await entriesOf(this.path)).sort()) {
+      const tunnel = TUNNEL_FILE.exec(name)?.[1];
+      const credentials = tunnel === undefined ? undefined : await this.readTunnel(tunnel);
+      if (credentials !== undefined) found.push(credentials);
+    }
+    return found;
+  }
+
+  async writeCredentials(credentials: Credentials): Promise<void> {
+    await makePrivateDirectory(this.path);
+    const isTunnel = credentials.kind === "tunnel";
+    const path = join(this.path, isTunnel ? `${credentials.tunnel}.json` : ACCOUNT_FILE);
+    await writeFileAtomic(path, isTunnel ? formatTunnel(credentials) : formatAccount(credentials));
+  }
+
+  /**
+   * First step of a join: finds the key this line stands for, or makes one and puts it on disk.
+   *
+   * @param now Wall clock in milliseconds, for `createdAt` only.
+   * @throws TunlError `EDGE_KEY_MISMATCH` when the code is known here with another edge's fingerprint.
+   */
+  async prepare(line: JoinLine, kind: "tunnel" | "account", now: number): Promise<Prepared> {
+    const codeHash = Buffer.from(hashCode(line.code)).toString("hex");
+    const owned = kind === "tunnel" ? await this.listTunnels() : [await this.readAccount()];
+    const credentials = owned.find((candidate) => candidate?.codeHash === codeHash);
+    if (credentials !== undefined) {
+      assertSameEdge(line, credentials.fingerprint);
+      // Left behind by a crash between the two writes of `complete`.
+      await removeFile(this.#pendingPath(kind, codeHash));
+      return { state: "known", credentials };
+    }
+    await makePrivateDirectory(this.path);
+    const path = this.#pendingPath(kind, codeHash);
+    const text = await readSecret(path);
+    if (text !== undefined) {
+      const pending = parsePending(text, path);
+      assertSameEdge(line, pending.fingerprint);
+      return { state: "pending", pending };
+    }
+    const pending: PendingKey = {
+      kind,
+      host: this.host,
+      port: this.port,
+      fingerprint: line.fingerprint,
+      key: generateKey(),
+      codeHash,
+      createdAt: formatTime(now),
+    };
+    await writeFileAtomic(path, formatPending(pending));
+    return { state: "pending", pending };
+  }
+
+  /**
+   * Second step, after READY: the pending key becomes credentials, a tunnel becomes the edge's default one.
+   * May be repeated after a crash at any point.
+   */
+  async complete(pending: PendingKey, joined: Joined, now: number): Promise<Credentials> {
+    const credentials: Credentials = { ...pending, ...joined };
+    await this.writeCredentials(credentials);
+    const before = await this.readEdge();
+    await this.writeEdge({
+      host: this.host,
+      port: this.port,
+      fingerprint: pending.fingerprint,
+      addresses: before?.fingerprint === pending.fingerprint ? before.addresses : [],
+      tunnel: joined.kind === "tunnel" ? joined.tunnel : before?.tunnel,
+      joinedAt: formatTime(now),
+    });
+    // Last: as long as it exists the steps above can be repeated.
+    await removeFile(this.#pendingPath(pending.kind, pending.codeHash));
+    return credentials;
+  }
+
+  /** Forgets a pending key whose code was refused for good. */
+  async discard(pending: PendingKey): Promise<void> {
+    await removeFile(this.#pendingPath(pending.kind, pending.codeHash));
+  }
+
+  #pendingPath(kind: "tunnel" | "account", codeHash: string): string {
+    return join(this.path, `pending-${kind}-${codeHash.slice(0, 32)}.json`);
+  }
+}
+
+/**
+ * All edges this machine joined, the one joined last first.
+ *
+ * @param base The directory `edges`; a missing one has none.
+ */
+export async function listEdges(base: string): Promise<EdgeRecord[]> {
+  const found: EdgeRecord[] = [];
+  for (const name of await entriesOf(base)) {
+    const path = join(base, name, EDGE_FILE);
+    const text = await readSecret(path);
+    if (text !== undefined) found.push(parseEdge(text, path));
+  }
+  return found.sort((a, b) =>
+    a.joinedAt === b.joinedAt ? compare(a.host, b.host) : compare(b.joinedAt, a.joinedAt),
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+function assertSameEdge(line: JoinLine, fingerprint: string): void {
+  if (line.fingerprint === fingerprint) return;
+  throw new TunlError(
+    "EDGE_KEY_MISMATCH",
+    `Line names the edge key ${line.fingerprint}, expected ${fingerprint} as when its code was used`,
+    {
+      hint: "Copy the whole line again. If the edge was rebuilt, ask for a new one: tunl edge invite",
+    },
+  );
+}
+
+async function entriesOf(path: string): Promise<string[]> {
+  try {
+    return await readdir(path);
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
+
+function formatTime(now: number): string {
+  return new Date(now).toISOString();
+}

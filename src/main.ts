@@ -1,0 +1,11 @@
+// This file is the program: it knows which file holds which command, and loads that one only.
+import { run } from "./cli/index.ts";
+
+const code = await run(process.argv.slice(2), {
+  edge: async () => (await import("./cli/edge.ts")).default,
+  "edge invite": async () => (await import("./cli/invite.ts")).default,
+  connect: async () => (await import("./cli/connect.ts")).default,
+  status: async () => (await import("./cli/status.ts")).default,
+  version: async () => (await import("./cli/version.ts")).default,
+});
+process.exit(code);

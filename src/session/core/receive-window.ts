@@ -1,0 +1,132 @@
+// This file is the credit granted to the peer, for each stream and for the session. PROTOCOL §5.1, §5.2.
+import {
+  PRESSURE_HIGH,
+  PRESSURE_SEVERE,
+  S_WIN_MIN,
+  W_FLOOR,
+  W_INIT,
+  W_MAX,
+  W_MIN,
+} from "../../wire/index.ts";
+
+/** A consumer counts for the session window while it consumed within this time. */
+const ACTIVE_MS = 1_000;
+/** A sender that stands at its limit gets news after so many consumed bytes. */
+const SMALL_STEP = 16 * 1024;
+
+/** First limit of a stream that we open while `open` receiving halves are open: a lone download gets 4 MiB, a thousand 64 KiB each. */
+export function firstWindow(receiveBudget: number, open: number, pressure: number): number {
+  const most = pressure >= PRESSURE_SEVERE ? W_FLOOR : pressure >= PRESSURE_HIGH ? W_MIN : W_INIT;
+  return Math.max(W_FLOOR, Math.min(most, Math.floor(receiveBudget / (8 * (open + 1)))));
+}
+
+/** What a stream's window must know of its session when it decides to grow. */
+export interface GrowthConditions {
+  readonly rttMinMs: number;
+  readonly pressure: number;
+  /** Bytes received and not consumed of the whole session, and its bound. */
+  readonly sessionHeld: number;
+  readonly receiveBudget: number;
+}
+
+/** The window of one receiving half: how far its limit runs ahead of consumption. All offsets in bytes. */
+export class ReceiveWindow {
+  window: number;
+  limit: number;
+  consumed = 0;
+  lastConsumed = Number.NEGATIVE_INFINITY;
+  #mark = 0;
+  #markTime = 0;
+  #hasStarted = false;
+
+  constructor(first: number) {
+    this.window = first;
+    this.limit = first;
+  }
+
+  /** The first byte arrived: growth is measured from here. */
+  started(now: number): void {
+    if (this.#hasStarted) return;
+    this.#hasStarted = true;
+    this.#markTime = now;
+  }
+
+  /**
+   * Credit returns: `bytes` were taken by the local consumer.
+   * @returns True when `limit` rose and must be announced.
+   */
+  consume(bytes: number, received: number, now: number, conditions: GrowthConditions): boolean {
+    this.consumed += bytes;
+    this.lastConsumed = now;
+    const step = this.consumed - this.#mark;
+    const isStarved = received === this.limit && step >= Math.min(SMALL_STEP, this.window / 4);
+    if (step < this.window / 4 && !isStarved) return false;
+    // A quarter of the window went in less than one round trip: the window, not the consumer, is the brake.
+    const isFast = now - this.#markTime < 4 * (step / this.window) * conditions.rttMinMs;
+    const hasRoom =
+      conditions.pressure < PRESSURE_HIGH && conditions.sessionHeld < conditions.receiveBudget / 2;
+    if (isFast && hasRoom && received - this.consumed < this.window / 8) {
+      this.window = Math.min(2 * this.window, W_MAX);
+    }
+    this.#mark = this.consumed;
+    this.#markTime = now;
+    return this.#raise(this.consumed + this.window);
+  }
+
+  #raise(limit: number): boolean {
+    if (limit <= this.limit) return false;
+    this.limit = limit;
+    return true;
+  }
+}
+
+/**
+ * The limit of a session over all its streams: it follows receipt while there is room and consumption only where the
+ * budget binds, so stalled readers eat spare budget before they touch the window of others.
+ */
+export class SessionWindow {
+  received = 0;
+  consumed = 0;
+  limit: number;
+  readonly #budget: number;
+  /** Windows of streams that consumed lately; recomputed at most every quarter of `ACTIVE_MS`. */
+  #activeWindows = 0;
+  #activeAt = Number.NEGATIVE_INFINITY;
+
+  readonly #sumActive: (since: number) => number;
+
+  /** @param sumActive Sum of the windows of the streams that consumed at or after `since`. */
+  constructor(limit: number, budget: number, sumActive: (since: number) => number) {
+    this.limit = limit;
+    this.#budget = budget;
+    this.#sumActive = sumActive;
+  }
+
+  get held(): number {
+    return this.received - this.consumed;
+  }
+
+  get budget(): number {
+    return this.#budget;
+  }
+
+  /** Is called after receipt and after consumption. Returns true when `limit` rose and must be announced. */
+  raise(now: number): boolean {
+    const inFlight = this.#inFlightWindow(now);
+    const most = Math.min(this.received + inFlight, this.consumed + this.#budget);
+    const isWorthwhile = most - this.limit >= inFlight / 4;
+    const isStarved = this.received === this.limit && this.limit < most;
+    if (!isWorthwhile && !isStarved) return false;
+    this.limit = most;
+    return true;
+  }
+
+  #inFlightWindow(now: number): number {
+    if (now - this.#activeAt >= ACTIVE_MS / 4) {
+      this.#activeAt = now;
+      this.#activeWindows = this.#sumActive(now - ACTIVE_MS);
+    }
+    // Limits travel as integers: half of an odd window is rounded.
+    return Math.floor(Math.min(Math.max(1.5 * this.#activeWindows, S_WIN_MIN), this.#budget / 2));
+  }
+}

@@ -1,0 +1,258 @@
+// This file is the shell of one session: its links, its one timer, the loop that performs what the core decided. PROTOCOL §9.
+import { SESSION_CODES, STREAM_CODES } from "../wire/index.ts";
+import {
+  type LinkNumber,
+  SessionCore,
+  type SessionInput,
+  type SessionOptions,
+  type SessionOutput,
+  type SessionStats,
+  type SessionStatus,
+  type StreamId,
+} from "./core/index.ts";
+import type { EstablishedLink } from "./establish.ts";
+import { giveBuffer, SocketLink, takeBuffer } from "./link.ts";
+import type { Stream, StreamEvents } from "./stream.ts";
+
+/** What a session tells its owner. Called synchronously; must not throw. */
+export interface SessionEvents {
+  /** The peer opened a stream. Returns who takes its events, or undefined to refuse it undelivered. */
+  accept(stream: Stream, kind: number): StreamEvents | undefined;
+  status(status: SessionStatus): void;
+  /** A handler above threw: a bug. The stream it concerned was reset, the session goes on. */
+  fault(error: unknown, stream: StreamId): void;
+}
+
+/** A timer is moved only when it must fire earlier by more than this, ms. */
+const TIMER_SLACK_MS = 1;
+/** Longest timer of the runtime, ms. */
+const TIMER_MOST_MS = 2 ** 31 - 1;
+
+const NOTHING = new Uint8Array(0);
+
+class SessionStream implements Stream {
+  readonly id: StreamId;
+  readonly #session: Session;
+  readonly #core: SessionCore;
+
+  constructor(session: Session, core: SessionCore, id: StreamId) {
+    this.#session = session;
+    this.#core = core;
+    this.id = id;
+  }
+
+  write(bytes: Uint8Array): "more" | "pause" {
+    return this.#core.write(this.id, bytes, this.#session.touch());
+  }
+  finish(): void {
+    this.#core.finish(this.id, this.#session.touch());
+  }
+  reset(code: number): void {
+    this.#core.reset(this.id, code, this.#session.touch());
+  }
+  stop(code: number): void {
+    this.#core.stop(this.id, code, this.#session.touch());
+  }
+  consumed(bytes: number): void {
+    this.#core.consumed(this.id, bytes, this.#session.touch());
+  }
+}
+
+/** One session over real sockets. */
+export class Session {
+  readonly #core: SessionCore;
+  readonly #events: SessionEvents;
+  readonly #links = new Map<LinkNumber, SocketLink>();
+  /** Links that asked for a batch. */
+  readonly #wanting = new Set<LinkNumber>();
+  readonly #streams = new Map<StreamId, StreamEvents>();
+  #isTickScheduled = false;
+  #timer: Timer | undefined;
+  #timerAt = Number.POSITIVE_INFINITY;
+  #isClosed = false;
+  #isDraining = false;
+
+  constructor(options: SessionOptions, events: SessionEvents) {
+    this.#core = new SessionCore(options);
+    this.#events = events;
+  }
+
+  get isClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** True from GOAWAY of either side on: nothing more is opened. */
+  get isDraining(): boolean {
+    return this.#isDraining;
+  }
+
+  /** Present streams. */
+  get streams(): number {
+    return this.#streams.size;
+  }
+
+  stats(): SessionStats {
+    return this.#core.stats();
+  }
+
+  /** Gives the session a proven socket as link `number`; bytes that came behind the handshake are in its decoder. */
+  attach(number: LinkNumber, { socket, decoder }: EstablishedLink): void {
+    const link = new SocketLink(socket, {
+      bytes: (bytes) => this.#handle({ kind: "linkBytes", link: number, bytes }),
+      writable: () => this.#handle({ kind: "linkWritable", link: number }),
+      lost: (cause) => {
+        this.#links.delete(number);
+        this.#wanting.delete(number);
+        this.#handle({ kind: "linkLost", link: number, cause });
+      },
+    });
+    this.#links.set(number, link);
+    this.#handle({ kind: "linkAttached", link: number, decoder });
+    this.#handle({ kind: "linkBytes", link: number, bytes: NOTHING });
+  }
+
+  /**
+   * Opens a stream: `head` are its first bytes (ownership passes), `fin` says nothing follows.
+   * @returns The stream, or why there is none. `attach(stream)` makes the taker of its events; it is called before this returns.
+   */
+  open(
+    kind: number,
+    head: Uint8Array,
+    fin: boolean,
+    attach: (stream: Stream) => StreamEvents,
+  ): Stream | "streamLimit" | "detached" | "draining" {
+    const id = this.#core.open(kind, head, fin, this.touch());
+    if (typeof id === "string") return id;
+    const stream = new SessionStream(this, this.#core, id);
+    this.#streams.set(id, attach(stream));
+    return stream;
+  }
+
+  /** Opens no more and soon accepts no more; streams in progress go on. */
+  goAway(code: number, retryAfterMs: number, message: string): void {
+    this.#core.goAway(code, retryAfterMs, message, this.touch());
+  }
+
+  /** Ends the session and all its streams. */
+  close(code: number = SESSION_CODES.NO_ERROR.code, message = ""): void {
+    this.#core.close(code, message, this.touch());
+  }
+
+  /** A method of the core is about to be called: what it causes is performed in this tick. Returns the time for it. */
+  touch(): number {
+    this.#scheduleTick();
+    return performance.now();
+  }
+
+  #scheduleTick(): void {
+    if (this.#isTickScheduled) return;
+    this.#isTickScheduled = true;
+    setImmediate(this.#tick);
+  }
+
+  readonly #tick = (): void => {
+    this.#isTickScheduled = false;
+    this.#handle({ kind: "tick" });
+    for (const number of this.#wanting) this.#fill(number);
+  };
+
+  #fill(number: LinkNumber): void {
+    const link = this.#links.get(number);
+    this.#wanting.delete(number);
+    if (link === undefined || !link.isIdle) return;
+    const buffer = takeBuffer();
+    const length = this.#core.fill(number, buffer, performance.now());
+    if (length > 0) link.write(buffer, length);
+    else giveBuffer(buffer);
+  }
+
+  #handle(input: SessionInput): void {
+    const now = performance.now();
+    for (const output of this.#core.handle(input, now)) this.#perform(output);
+    this.#arm(now);
+  }
+
+  #perform(output: SessionOutput): void {
+    if ("stream" in output) {
+      try {
+        this.#performStream(output);
+      } catch (error) {
+        // A handler above failed: that stream ends on both sides, the session and the process go on.
+        this.#events.fault(error, output.stream);
+        this.#core.reset(output.stream, STREAM_CODES.INTERNAL_ERROR.code, this.touch());
+        this.#core.stop(output.stream, STREAM_CODES.INTERNAL_ERROR.code, this.touch());
+      }
+      return;
+    }
+    switch (output.kind) {
+      case "wantWrite":
+        this.#wanting.add(output.link);
+        this.#scheduleTick();
+        break;
+      case "closeLink": {
+        const link = this.#links.get(output.link);
+        this.#links.delete(output.link);
+        this.#wanting.delete(output.link);
+        link?.close();
+        break;
+      }
+      case "status":
+        if (output.status.name === "closed") this.#isClosed = true;
+        if (output.status.name !== "attached") this.#isDraining = true;
+        this.#events.status(output.status);
+        break;
+      default:
+        output satisfies never;
+    }
+  }
+
+  #performStream(output: Extract<SessionOutput, { stream: StreamId }>): void {
+    if (output.kind === "streamOpened") {
+      const stream = new SessionStream(this, this.#core, output.stream);
+      const taker = this.#events.accept(stream, output.streamKind);
+      if (taker === undefined) this.#core.refuse(output.stream, this.touch());
+      else this.#streams.set(output.stream, taker);
+      return;
+    }
+    const events = this.#streams.get(output.stream);
+    if (events === undefined) return; // refused
+    switch (output.kind) {
+      case "streamBytes":
+        events.bytes(output.bytes);
+        break;
+      case "streamEnded":
+        events.ended();
+        break;
+      case "streamWritable":
+        events.writable();
+        break;
+      case "streamReset":
+        events.reset(output.code, output.remote);
+        break;
+      case "streamStopped":
+        events.stopped(output.code);
+        break;
+      case "streamClosed":
+        this.#streams.delete(output.stream);
+        events.closed();
+        break;
+      default:
+        output satisfies never;
+    }
+  }
+
+  #arm(now: number): void {
+    const deadline = this.#core.deadline();
+    if (deadline >= this.#timerAt - TIMER_SLACK_MS) return;
+    clearTimeout(this.#timer);
+    this.#timerAt = deadline;
+    this.#timer = setTimeout(this.#fire, Math.min(Math.max(0, deadline - now), TIMER_MOST_MS));
+  }
+
+  readonly #fire = (): void => {
+    const now = performance.now();
+    const lagMs = Math.max(0, now - this.#timerAt);
+    this.#timerAt = Number.POSITIVE_INFINITY;
+    this.#handle({ kind: "timer", lagMs });
+  };
+}

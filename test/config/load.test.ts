@@ -1,0 +1,380 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  ConfigError,
+  formatProblems,
+  loadConnect,
+  loadEdge,
+  loadInvite,
+  loadOwner,
+} from "../../src/config/index.ts";
+import type { LoadInput } from "../../src/config/index.ts";
+import { TunlError } from "../../src/errors.ts";
+
+let root: string;
+beforeAll(() => void (root = mkdtempSync(join(tmpdir(), "tunl-load-"))));
+afterAll(() => rmSync(root, { recursive: true, force: true }));
+
+interface Given {
+  flags?: Record<string, string[]>;
+  environment?: Record<string, string>;
+  file?: string;
+  isRoot?: boolean;
+  isTerminal?: boolean;
+}
+
+let homes = 0;
+function given({
+  flags = {},
+  environment = {},
+  file,
+  isRoot = false,
+  isTerminal = false,
+}: Given): LoadInput {
+  const home = join(root, `home-${(homes += 1)}`);
+  mkdirSync(home);
+  if (file !== undefined) writeFileSync(join(home, "edge.yml"), file, { mode: 0o644 });
+  const own =
+    file === undefined && environment["TUNL_HOME"] === undefined && isRoot
+      ? {}
+      : { TUNL_HOME: home };
+  return {
+    flags: new Map(Object.entries(flags)),
+    surroundings: { environment: { ...own, ...environment }, isRoot, platform: "linux", home },
+    directory: root,
+    isTerminal,
+  };
+}
+
+const INTERNAL = { tls: ["internal"], domain: ["example.com"] };
+
+function refusal(run: () => unknown): { code: string; message: string; hint: string | undefined } {
+  try {
+    run();
+  } catch (error) {
+    if (!(error instanceof TunlError)) throw error;
+    const message =
+      error instanceof ConfigError
+        ? formatProblems({ ...error.source, name: "edge.yml" }, error.problems)
+        : error.message;
+    return { code: error.code, message, hint: error.hint };
+  }
+  throw new Error("Nothing was refused");
+}
+
+describe("load", () => {
+  test("an edge runs with the defaults of product.md §3.1", () => {
+    const { options, log } = loadEdge({
+      ...given({ flags: INTERNAL }),
+      surroundings: { environment: {}, isRoot: true, platform: "linux", home: "/root" },
+    });
+    expect(options).toEqual({
+      version: "source",
+      domains: ["example.com"],
+      stateDirectory: "/var/lib/tunl",
+      adminPath: "/run/tunl/edge.sock",
+      listen: { host: undefined, port: 443 },
+      http: { host: undefined, port: 80 },
+      certificates: { mode: "internal" },
+      graceMs: 60_000,
+      limits: {
+        connectionsPerIp: 256,
+        acceptPerIp: { perSecond: 20, burst: 60 },
+        concurrent: 1_000,
+        headerBytes: 32_768,
+        headerFields: 128,
+        targetBytes: 8_192,
+      },
+      timeouts: {
+        clientHelloMs: 5_000,
+        handshakeMs: 10_000,
+        headMs: 10_000,
+        idleMs: 60_000,
+        bodyIdleMs: 60_000,
+        firstByteMs: 100_000,
+        writeStallMs: 30_000,
+      },
+      reservedNames: ["www", "mail", "ns1", "ns2", "autoconfig", "autodiscover", "_*"],
+      accessLog: false,
+    });
+    expect(log).toEqual({ level: "info", format: "text", file: undefined, isColored: false });
+  });
+
+  test("flag beats variable beats file beats default", () => {
+    const file = "domains: [file.com]\ngrace: 1s\nlisten: ':1'\ncertificates: {mode: internal}\n";
+    const environment = { TUNL_GRACE: "2s", TUNL_LISTEN: ":2" };
+    const { options } = loadEdge(given({ file, environment, flags: { listen: [":3"] } }));
+    expect([options.listen.port, options.graceMs, options.domains, options.http?.port]).toEqual([
+      3,
+      2_000,
+      ["file.com"],
+      80,
+    ]);
+  });
+
+  test("a list in a variable is split at commas, an empty variable counts as none", () => {
+    const { options } = loadEdge(
+      given({
+        flags: { tls: ["internal"] },
+        environment: { TUNL_DOMAIN: "a.com, b.com,a.com", TUNL_GRACE: "" },
+      }),
+    );
+    expect([options.domains, options.graceMs]).toEqual([["a.com", "b.com"], 60_000]);
+  });
+
+  test("a mistake in a file is told even where a flag overrides it", () => {
+    const { code, message } = refusal(() =>
+      loadEdge(given({ file: "grace: 30\n", flags: { ...INTERNAL, grace: ["30s"] } })),
+    );
+    expect(code).toBe("CONFIG_INVALID");
+    expect(message).toBe(
+      [
+        "✖ edge.yml:1:8 grace is 30, expected a duration with a unit such as 30s",
+        "    1 | grace: 30",
+        "      |        ^^",
+      ].join("\n"),
+    );
+  });
+
+  test("acme, the default, is refused by name: from the default, a flag, a variable and a file", () => {
+    const text = "Certificates by ACME are not in this build yet";
+    const hint = "Use --tls internal, or --tls files with --cert and --key";
+    for (const start of [
+      given({}),
+      given({ flags: { tls: ["acme"] } }),
+      given({ environment: { TUNL_TLS: "acme" } }),
+    ]) {
+      expect(refusal(() => loadEdge(start))).toEqual({ code: "USAGE", message: text, hint });
+    }
+    const inFile = refusal(() => loadEdge(given({ file: "certificates: {mode: acme}" })));
+    expect([inFile.code, inFile.message.includes(text)]).toEqual(["CONFIG_INVALID", true]);
+  });
+
+  test("a broken file is told before a missing --tls", () => {
+    expect(refusal(() => loadEdge(given({ file: "domains: [" }))).code).toBe("CONFIG_INVALID");
+  });
+
+  test("variables of flags that this build lacks are refused by name", () => {
+    expect(
+      refusal(() => loadEdge(given({ flags: INTERNAL, environment: { TUNL_HOLD: "1s" } }))),
+    ).toEqual({
+      code: "USAGE",
+      message: "--hold is not in this build yet, but TUNL_HOLD is set",
+      hint: "Unset TUNL_HOLD",
+    });
+    for (const name of ["TUNL_TOKEN", "TUNL_TOKEN_FILE"]) {
+      const { code, message } = refusal(() =>
+        loadConnect(given({ environment: { [name]: "secret" } }), "8000", 1),
+      );
+      expect([code, message]).toEqual([
+        "USAGE",
+        `Static tokens are not in this build yet, but ${name} is set`,
+      ]);
+      expect(message).not.toContain("secret");
+    }
+    expect(() =>
+      loadEdge(given({ flags: INTERNAL, environment: { TUNL_TOKEN: "x" } })),
+    ).not.toThrow();
+  });
+
+  test("certificates of your own: pairs, modes of files, and what goes together", () => {
+    const [cert, key] = [join(root, "c.pem"), join(root, "k.pem")];
+    writeFileSync(cert, "x", { mode: 0o644 });
+    writeFileSync(key, "x", { mode: 0o600 });
+    const flags = { tls: ["files"], cert: ["c.pem"], key: ["k.pem"] };
+    expect(loadEdge(given({ flags })).options.certificates).toEqual({
+      mode: "files",
+      pairs: [{ certPath: cert, keyPath: key }],
+    });
+    const file = `certificates: {mode: files, files: [{cert: ${cert}, key: ${key}}]}`;
+    expect(loadEdge(given({ file })).options.certificates).toEqual({
+      mode: "files",
+      pairs: [{ certPath: cert, keyPath: key }],
+    });
+    expect(
+      refusal(() => loadEdge(given({ flags: { tls: ["files"], cert: ["c.pem"] } }))).message,
+    ).toBe("--cert is given without --key");
+    expect(refusal(() => loadEdge(given({ flags: { ...flags, tls: ["internal"] } }))).message).toBe(
+      "--cert and --key are for --tls files, not for --tls internal",
+    );
+    expect(refusal(() => loadEdge(given({ flags: { tls: ["files"] } }))).message).toBe(
+      "--tls files has no certificate",
+    );
+    expect(refusal(() => loadEdge(given({ flags: { ...flags, cert: ["nope.pem"] } }))).code).toBe(
+      "CONFIG_INVALID",
+    );
+    chmodSync(key, 0o644);
+    const inFile = refusal(() => loadEdge(given({ file })));
+    expect(inFile.message).toContain(
+      `edge.yml:1:${file.indexOf(key) + 1} "${key}" can be read by every user (mode 0644), expected 0600`,
+    );
+    expect(inFile.message).toContain(`    Run chmod 600 ${key}`);
+    expect(refusal(() => loadEdge(given({ flags }))).hint).toBe(`Run chmod 600 ${key}`);
+  });
+
+  test("a configuration that others may change is refused", () => {
+    const start = given({ file: "grace: 1s", flags: INTERNAL });
+    chmodSync(join(start.surroundings.home, "edge.yml"), 0o666);
+    expect(refusal(() => loadEdge(start)).message).toContain(
+      "can be changed by every user (mode 0666), expected 0644",
+    );
+  });
+
+  test("files that cannot be read have one sentence each", () => {
+    expect(
+      refusal(() => loadEdge(given({ flags: { ...INTERNAL, config: ["nope.yml"] } }))).message,
+    ).toEndWith("cannot be read: no such file");
+    expect(
+      refusal(() => loadEdge(given({ flags: { ...INTERNAL, config: ["."] } }))).message,
+    ).toEndWith("is a directory, expected a file");
+    writeFileSync(join(root, "latin1.yml"), Buffer.from([0x23, 0xe9]));
+    expect(
+      refusal(() => loadEdge(given({ flags: { ...INTERNAL, config: ["latin1.yml"] } }))).message,
+    ).toEndWith("is not UTF-8");
+    writeFileSync(join(root, "big.yml"), "#".repeat(262_145));
+    expect(
+      refusal(() => loadEdge(given({ flags: { ...INTERNAL, config: ["big.yml"] } }))).message,
+    ).toEndWith("has 262145 bytes, allowed 262144");
+  });
+
+  test("limits and addresses can be off", () => {
+    const file =
+      "http: off\nlimits: {connectionsPerIp: off, acceptPerIp: off}\ncertificates: {mode: internal}\n";
+    const { options } = loadEdge(given({ file }));
+    expect([options.http, options.limits.connectionsPerIp, options.limits.acceptPerIp]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    const half = loadEdge(
+      given({ file: "limits: {acceptPerIp: {burst: 5}}\ncertificates: {mode: internal}" }),
+    );
+    expect(half.options.limits.acceptPerIp).toEqual({ perSecond: 20, burst: 5 });
+  });
+
+  test("places follow root, XDG and TUNL_HOME", () => {
+    const load = (environment: Record<string, string>, isRoot = false) =>
+      loadEdge({
+        ...given({ flags: INTERNAL }),
+        surroundings: { environment, isRoot, platform: "linux", home: "/home/me" },
+      }).options;
+    const shown = ({ stateDirectory, adminPath }: ReturnType<typeof load>) => [
+      stateDirectory,
+      adminPath,
+    ];
+    expect(shown(load({}))).toEqual([
+      "/home/me/.local/state/tunl",
+      "/home/me/.local/state/tunl/edge.sock",
+    ]);
+    expect(shown(load({ XDG_RUNTIME_DIR: "/run/user/7", XDG_STATE_HOME: "/s" }))).toEqual([
+      "/s/tunl",
+      "/run/user/7/tunl/edge.sock",
+    ]);
+    expect(shown(load({ TUNL_HOME: "/h" }, true))).toEqual(["/h/state", "/h/run/edge.sock"]);
+    expect(shown(load({ TUNL_STATE: "/elsewhere" }))).toEqual([
+      "/elsewhere",
+      "/elsewhere/edge.sock",
+    ]);
+    expect(refusal(() => load({ TUNL_HOME: "here" })).code).toBe("USAGE");
+  });
+
+  test("a control socket whose path is too long is refused and names --admin", () => {
+    const { code, hint } = refusal(() =>
+      loadEdge(given({ flags: { ...INTERNAL, admin: [`unix:/${"x".repeat(107)}`] } })),
+    );
+    expect([code, hint]).toEqual([
+      "SOCKET_PATH_TOO_LONG",
+      "Choose a shorter one with --admin unix:PATH",
+    ]);
+    expect(
+      loadEdge(given({ flags: { ...INTERNAL, admin: [`unix:/${"x".repeat(106)}`] } })).options
+        .adminPath.length,
+    ).toBe(107);
+  });
+
+  test("a connector runs with what was typed", () => {
+    const flags = {
+      join: ["tunl://a/b/c"],
+      host: ["A.com", "*.b.com"],
+      "host-header": ["origin"],
+      "tls-verify": ["false"],
+      "edge-ip": ["6"],
+      wait: ["5s"],
+      for: ["1h"],
+      edge: ["example.com"],
+    };
+    const start = given({ flags, environment: { TUNL_HOME: "/h" } });
+    expect(loadConnect(start, "8000", 42).options).toMatchObject({
+      target: "8000",
+      join: "tunl://a/b/c",
+      hosts: ["a.com", "*.b.com"],
+      hostHeader: { kind: "origin" },
+      originTls: { isVerified: false, ca: undefined, serverName: undefined },
+      edge: { host: "example.com", port: 443 },
+      edgeFamily: 6,
+      waitMs: 5_000,
+      forMs: 3_600_000,
+      graceMs: 30_000,
+      edgesDirectory: "/h/edges",
+      controlPath: "/h/run/connect-42.sock",
+      accessLog: false,
+    });
+    expect(
+      loadConnect(given({ environment: { TUNL_TLS_VERIFY: "false" } }), "8000", 1).options.originTls
+        .isVerified,
+    ).toBe(false);
+    expect(
+      loadConnect(given({ flags: { "host-header": ["x.com"] } }), "1", 1).options.hostHeader,
+    ).toEqual({ kind: "value", value: "x.com" });
+    expect(refusal(() => loadConnect(given({}), undefined, 1)).code).toBe("USAGE");
+  });
+
+  test("a line per request is shown where a person watches, unless told otherwise", () => {
+    const shown = (start: Given) => loadConnect(given(start), "1", 1).options.accessLog;
+    expect([
+      shown({}),
+      shown({ isTerminal: true }),
+      shown({ flags: { "access-log": ["on"] } }),
+      shown({ isTerminal: true, flags: { "access-log": ["off"] } }),
+    ]).toEqual([false, true, true, false]);
+  });
+
+  test("invite and status find the socket of the edge, also where the rest of its file is wrong", () => {
+    const file = "admin: unix:/run/own.sock\nlistne: 1\n";
+    expect(loadInvite(given({ file, flags: { host: ["*.x.com"], uses: ["3"] } }))).toEqual({
+      adminPath: "/run/own.sock",
+      isJson: false,
+      name: undefined,
+      hosts: ["*.x.com"],
+      ttlMs: 900_000,
+      uses: 3,
+    });
+    expect(loadOwner("status", given({ file }))).toEqual({
+      adminPath: "/run/own.sock",
+      isJson: false,
+      socketDirectory: undefined,
+    });
+    expect(loadOwner("status", given({ environment: { TUNL_HOME: "/h" } })).socketDirectory).toBe(
+      "/h/run",
+    );
+  });
+
+  test.each([
+    [{}, false],
+    [{ isTerminal: true }, true],
+    [{ isTerminal: true, environment: { NO_COLOR: "1" } }, false],
+    [{ environment: { FORCE_COLOR: "1" } }, true],
+    [{ isTerminal: true, environment: { FORCE_COLOR: "0" } }, false],
+    [
+      { isTerminal: true, environment: { NO_COLOR: "1" }, flags: { ...INTERNAL, color: ["true"] } },
+      true,
+    ],
+    [{ isTerminal: true, flags: { ...INTERNAL, color: ["false"] } }, false],
+    [{ isTerminal: true, environment: { TUNL_COLOR: "false" } }, false],
+    [{ isTerminal: true, flags: { ...INTERNAL, "log-file": ["x.log"] } }, false],
+  ] as [Given, boolean][])("colour of %j is %j", (start, isColored) => {
+    expect(loadEdge(given({ flags: INTERNAL, ...start })).log.isColored).toBe(isColored);
+  });
+});

@@ -1,0 +1,81 @@
+import { describe, expect, test } from "bun:test";
+
+import { makeOrigin, parseHostHeader } from "../../../src/connector/origin/index.ts";
+import { failure } from "../../../src/connector/origin/failures.ts";
+import { parseTarget } from "../../../src/connector/target.ts";
+import { Deadlines } from "../../../src/deadlines.ts";
+import { TunlError } from "../../../src/errors.ts";
+
+describe("host header setting", () => {
+  test("takes keep, origin and a host with an optional port", () => {
+    expect(parseHostHeader("keep")).toEqual({ kind: "keep" });
+    expect(parseHostHeader("origin")).toEqual({ kind: "origin" });
+    for (const value of ["app.internal", "localhost:8000", "[::1]:80", "a_b"]) {
+      expect(parseHostHeader(value)).toEqual({ kind: "value", value });
+    }
+  });
+
+  for (const value of [
+    "",
+    "a b",
+    "a\r\nX: 1",
+    "a/b",
+    "http://a",
+    "a:",
+    "a:123456",
+    "č",
+    "a@b",
+    "-a",
+  ]) {
+    test(`refuses ${JSON.stringify(value)}`, () => {
+      expect(() => parseHostHeader(value)).toThrow(TunlError);
+    });
+  }
+});
+
+describe("making an origin", () => {
+  const deadlines = new Deadlines(() => {});
+  const plain = { isVerified: true, ca: undefined, serverName: undefined };
+
+  test("has its target in full form as url", () => {
+    for (const text of ["8000", "https://nas.local", "unix:/x.sock", "http_status:404"]) {
+      const target = parseTarget(text);
+      const origin = makeOrigin(
+        target,
+        { hostHeader: { kind: "keep" }, originTls: plain },
+        deadlines,
+      );
+      expect(origin.url).toBe(target.url);
+    }
+  });
+
+  test("refuses settings that could never work, before the first request", () => {
+    const value = { kind: "value", value: "a b" } as const;
+    expect(() =>
+      makeOrigin(parseTarget("8000"), { hostHeader: value, originTls: plain }, deadlines),
+    ).toThrow("as Host");
+    const originTls = { ...plain, ca: "not a certificate" };
+    expect(() =>
+      makeOrigin(parseTarget("https://a"), { hostHeader: { kind: "keep" }, originTls }, deadlines),
+    ).toThrow("holds no certificate");
+  });
+});
+
+describe("failure", () => {
+  test("cuts its detail to 256 bytes, never inside a character", () => {
+    for (const text of [
+      "short",
+      "x".repeat(300),
+      "é".repeat(200),
+      `x${"€".repeat(100)}`,
+      "😀".repeat(70),
+    ]) {
+      const { detail } = failure("INTERNAL", true, text);
+      const bytes = new TextEncoder().encode(detail);
+      expect(bytes.length).toBeLessThanOrEqual(256);
+      expect(text.startsWith(detail)).toBe(true);
+      expect(new TextDecoder("utf-8", { fatal: true }).decode(bytes)).toBe(detail);
+      if (new TextEncoder().encode(text).length > 256) expect(bytes.length).toBeGreaterThan(252);
+    }
+  });
+});

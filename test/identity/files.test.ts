@@ -1,0 +1,117 @@
+import { afterAll, describe, expect, test } from "bun:test";
+import {
+  chmodSync,
+  chownSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import {
+  generateKey,
+  isTemporary,
+  loadKey,
+  makePrivateDirectory,
+  readSecret,
+  saveKey,
+  writeFileAtomic,
+} from "../../src/identity/index.ts";
+
+const root = mkdtempSync(join(tmpdir(), "tunl-files-"));
+afterAll(() => rmSync(root, { recursive: true }));
+const isRoot = process.getuid?.() === 0;
+
+describe("files", () => {
+  test("are written whole, mode 0600, over an older one, and leave nothing beside them", async () => {
+    const directory = join(root, "whole");
+    await makePrivateDirectory(directory);
+    const path = join(directory, "a.json");
+    await writeFileAtomic(path, "one");
+    await writeFileAtomic(path, "two");
+    expect(readFileSync(path, "utf8")).toBe("two");
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(readdirSync(directory)).toEqual(["a.json"]);
+  });
+
+  test("keep their old content when a write fails, and the temporary file goes", async () => {
+    const directory = join(root, "fails");
+    // A directory in the way: the rename is what fails, after the bytes were written.
+    mkdirSync(join(directory, "taken", "inside"), { recursive: true });
+    await expect(writeFileAtomic(join(directory, "taken"), "new")).rejects.toThrow();
+    expect(readdirSync(directory)).toEqual(["taken"]);
+    await expect(writeFileAtomic(join(root, "nowhere", "a"), "new")).rejects.toMatchObject({
+      code: "ENOENT",
+    });
+  });
+
+  test("have temporary names that readers can tell", () => {
+    expect(isTemporary(".a.json.0123456789ab.tmp")).toBe(true);
+    for (const name of ["a.json", ".a.json", "a.json.0123456789ab.tmp", ".a.tmp"])
+      expect(isTemporary(name)).toBe(false);
+  });
+
+  test.each([0o644, 0o640, 0o604, 0o620, 0o602, 0o660, 0o777])(
+    "are not read as secrets with mode %o (S-65)",
+    async (mode) => {
+      const path = join(root, `mode-${mode}`);
+      writeFileSync(path, "secret");
+      chmodSync(path, mode);
+      await expect(readSecret(path)).rejects.toMatchObject({
+        code: "INSECURE_FILE",
+        hint: `Run chmod 600 ${path}`,
+      });
+      chmodSync(path, 0o600);
+      expect(await readSecret(path)).toBe("secret");
+      chmodSync(path, 0o400);
+      expect(await readSecret(path)).toBe("secret");
+    },
+  );
+
+  test.skipIf(!isRoot)(
+    "are not read as secrets when another user owns them (needs root to change the owner)",
+    async () => {
+      const path = join(root, "foreign");
+      writeFileSync(path, "secret", { mode: 0o600 });
+      chownSync(path, 12_345, 12_345);
+      await expect(readSecret(path)).rejects.toMatchObject({ code: "INSECURE_FILE" });
+      const directory = join(root, "foreign-directory");
+      mkdirSync(directory, { mode: 0o700 });
+      chownSync(directory, 12_345, 12_345);
+      await expect(makePrivateDirectory(directory)).rejects.toMatchObject({
+        code: "INSECURE_FILE",
+      });
+    },
+  );
+
+  test("are not kept in a directory that others may write", async () => {
+    const directory = join(root, "open");
+    mkdirSync(directory);
+    chmodSync(directory, 0o770);
+    await expect(makePrivateDirectory(directory)).rejects.toMatchObject({
+      code: "INSECURE_FILE",
+      hint: `Run chmod 700 ${directory}`,
+    });
+  });
+
+  test("are undefined where there are none", async () => {
+    expect(await readSecret(join(root, "absent"))).toBeUndefined();
+    writeFileSync(join(root, "plain"), "");
+    expect(await readSecret(join(root, "plain", "below"))).toBeUndefined();
+    expect(await loadKey(join(root, "absent"))).toBeUndefined();
+  });
+
+  test("hold a key that is read back, and a damaged key is named without its content", async () => {
+    const path = join(root, "edge.key");
+    const key = generateKey();
+    await saveKey(path, key);
+    expect((await loadKey(path))?.publicKey).toEqual(key.publicKey);
+    await writeFileAtomic(path, readFileSync(path, "utf8").slice(0, 50));
+    await expect(loadKey(path)).rejects.toMatchObject({ code: "STATE_DAMAGED" });
+  });
+});
