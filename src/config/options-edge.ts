@@ -257,7 +257,7 @@ export const INVITE_OPTIONS: readonly Option[] = [
     kind: "duration",
     placeholder: "DUR",
     default: "15m",
-    min: 10 * SECOND,
+    min: SECOND,
     max: 30 * DAY,
     about: "How long the line works",
   },

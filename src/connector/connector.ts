@@ -18,7 +18,7 @@ import {
 import { announce } from "./announce.ts";
 import type { ConnectorEvents } from "./events.ts";
 import { Ingress } from "./ingress.ts";
-import { HttpOrigin, type Origin, StaticOrigin } from "./origin/index.ts";
+import { makeOrigin } from "./origin/index.ts";
 import { OriginService } from "./serve.ts";
 import { parseTarget, type Target } from "./target.ts";
 import { type Readiness, Uplink } from "./uplink.ts";
@@ -107,7 +107,7 @@ class RunningConnector implements Connector {
     this.done.catch(() => undefined);
     this.#uplink.run().then(
       () => this.#done.resolve(),
-      (error: unknown) => this.#done.reject(error),
+      (error: unknown) => this.#failed(error),
     );
   }
 
@@ -138,7 +138,7 @@ class RunningConnector implements Connector {
   }
 
   #makeUplink(): Uplink {
-    const { label, version, edgeFamily, waitMs, name } = this.#options;
+    const { label, version, edgeFamily, waitMs } = this.#options;
     const application = {
       label,
       version,
@@ -153,13 +153,13 @@ class RunningConnector implements Connector {
         // Links cannot be replaced yet, so nothing is kept for a link that is gone.
         parameters: { ...DEFAULT_PARAMETERS.connector, resumeMs: 0, software: `tunl ${version}` },
         application: Buffer.from(JSON.stringify(application)),
-        name: name ?? label,
+        name: label,
         budget: new ProcessBudget(totalmem()),
         trace: traceTo(this.#log),
       },
       {
         enrolled: (readiness) => this.#enrolled(readiness),
-        up: (session, readiness) => this.#up(session, readiness),
+        up: (session, readiness, rttMs) => this.#up(session, readiness, rttMs),
         down: (reason) => {
           if (!this.#isEnding) this.#events.linkLost(reason);
         },
@@ -169,6 +169,18 @@ class RunningConnector implements Connector {
         fault: (error, stream) =>
           this.#log.error("bug", `A stream handler failed: ${String(error)}`, { stream }),
       },
+    );
+  }
+
+  /** The uplink gave up. A line that was refused for good leaves no key behind. */
+  #failed(error: unknown): void {
+    const { enrolment, directory } = this.#identity;
+    const isRefusedLine = error instanceof TunlError && error.code === "JOIN_REFUSED";
+    const cleaned = isRefusedLine && enrolment !== undefined ? directory.discard(enrolment.pending) : Promise.resolve();
+    cleaned.then(
+      () => this.#done.reject(error),
+      // The refusal is what matters; a key file that stays is found again by the same line.
+      () => this.#done.reject(error),
     );
   }
 
@@ -188,9 +200,9 @@ class RunningConnector implements Connector {
     this.#events.joined(tunnel.name, directory.path);
   }
 
-  #up(session: Session, readiness: Readiness): void {
+  #up(session: Session, readiness: Readiness, rttMs: number): void {
     this.#tunnel = readiness.tunnel.name;
-    this.#events.connected(1, session.stats().rttMs ?? 0);
+    this.#events.connected(1, rttMs);
     const { name, hosts } = this.#options;
     const named = name === undefined ? [] : [`${name}.${readiness.domains[0] ?? ""}`];
     const wanted = [...named, ...hosts];
@@ -245,17 +257,6 @@ class RunningConnector implements Connector {
 /** Time for a look again, or for CLOSE to leave with the next batch. */
 function pause(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
-}
-
-function makeOrigin(target: Target, options: ConnectorOptions, deadlines: Deadlines): Origin {
-  if (target.kind === "static") return new StaticOrigin(target);
-  const { isVerified, ca, serverName } = options.originTls;
-  return new HttpOrigin({
-    target,
-    deadlines,
-    hostHeader: options.hostHeader,
-    tls: { caPool: ca, originServerName: serverName, noTlsVerify: !isVerified },
-  });
 }
 
 function traceTo(log: Logger): SessionTrace {

@@ -1,5 +1,6 @@
 // This file is one accepted stream, to a rule, to an origin, and back: the connector's half of the sentence edge/serve.ts begins. http.md §5.2, §11.
-import { latin1 } from "../headers/index.ts";
+import { latin1 } from "../bytes.ts";
+
 import {
   acceptExchange,
   type BodyEvents,
@@ -55,6 +56,7 @@ class ServedExchange {
   #status = 0;
   #bytesOut = 0;
   #isRequestWhole = false;
+  #isReplyWhole = false;
   #isOver = false;
 
   constructor(exchange: Responder, options: ServeOptions, onOver: () => void) {
@@ -84,6 +86,7 @@ class ServedExchange {
   requestEnded(trailers: Uint8Array | undefined): void {
     this.#isRequestWhole = true;
     this.#origin?.end(trailers);
+    if (this.#isReplyWhole) this.#over();
   }
 
   /** The visitor left, or its body was cut: the origin must not take what it has for the whole (S-10). */
@@ -107,12 +110,10 @@ class ServedExchange {
   }
 
   replyEnded(trailers: Uint8Array | undefined): void {
+    this.#isReplyWhole = true;
     this.exchange.end(trailers);
-    if (this.#status === 101) {
-      // Half-close passes as it is: the visitor may go on sending.
-      if (this.#isRequestWhole) this.#over();
-      return;
-    }
+    // After a 101 half-close passes as it is: the visitor may go on sending.
+    if (!this.#isRequestWhole && this.#status === 101) return;
     if (!this.#isRequestWhole) this.exchange.stop(EXCHANGE_CODES.NO_ERROR);
     this.#over();
   }

@@ -47,14 +47,14 @@ export interface UplinkEvents {
   /** The edge enrolled our key: it is stored before anything else happens. */
   enrolled(readiness: Readiness): Promise<void>;
   /** A session is live. */
-  up(session: Session, readiness: Readiness): void;
+  up(session: Session, readiness: Readiness, rttMs: number): void;
   /** The session is over; dials follow. */
   down(reason: string): void;
   retry(error: TunlError, inMs: number, attempt: number): void;
   /** Refused for good, but this process had a session before: slow retries. */
   refused(error: TunlError): void;
   accept(stream: Stream, kind: number): StreamEvents | undefined;
-  fault(error: unknown, stream: number): void;
+  fault(error: unknown, stream: number | undefined): void;
 }
 
 /** A refusal that lasts is asked about again this often by a process that once had a session, ms. */
@@ -69,6 +69,8 @@ export class Uplink {
   #session: Session | undefined;
   #lastSession: Uint8Array = new Uint8Array(0);
   #isEnrolled: boolean;
+  /** AUTH instead of ENROLL: the key is registered, or may be because the reply to an earlier ENROLL was lost. */
+  #claimsKey: boolean;
   #hadSession = false;
   #lastGood: string | undefined;
 
@@ -76,6 +78,7 @@ export class Uplink {
     this.#options = options;
     this.#events = events;
     this.#isEnrolled = options.identity.enrolment === undefined;
+    this.#claimsKey = this.#isEnrolled;
   }
 
   get session(): Session | undefined {
@@ -104,6 +107,10 @@ export class Uplink {
         attempt += 1;
         if (this.#abort.signal.aborted) return;
         const failure = this.#judge(error);
+        if (failure === undefined) {
+          plan = this.#backoff.next(performance.now());
+          continue;
+        }
         const { waitMs } = this.#options;
         if (!this.#hadSession && waitMs !== undefined && performance.now() - startedAt >= waitMs) {
           throw new TunlError("EDGE_UNREACHABLE", failure.message, { cause: failure });
@@ -136,7 +143,7 @@ export class Uplink {
       edgeName: identity.host,
       key: identity.key,
       claim:
-        this.#isEnrolled || enrolment === undefined
+        this.#claimsKey || enrolment === undefined
           ? { kind: "auth", replaces: this.#lastSession }
           : { kind: "enrol", code: enrolment.code, name },
       instance: this.#instance,
@@ -168,6 +175,7 @@ export class Uplink {
     if (!this.#isEnrolled) {
       await this.#events.enrolled(readiness);
       this.#isEnrolled = true;
+      this.#claimsKey = true;
     }
     const { promise, resolve } =
       Promise.withResolvers<Extract<SessionStatus, { name: "closed" }>>();
@@ -194,7 +202,7 @@ export class Uplink {
     this.#hadSession = true;
     this.#backoff.linkUp(performance.now());
     session.attach(link.link, link);
-    this.#events.up(session, readiness);
+    this.#events.up(session, readiness, link.rttMs);
     const end = await promise;
     this.#session = undefined;
     this.#backoff.linkLost(performance.now());
@@ -207,8 +215,8 @@ export class Uplink {
       throw refusedError(name, this.#options.identity);
   }
 
-  /** What a failed attempt means: thrown when this process must end, returned when it tries again. */
-  #judge(error: unknown): TunlError {
+  /** What a failed attempt means: thrown when this process must end, returned when it tries again, undefined for another way at once. */
+  #judge(error: unknown): TunlError | undefined {
     if (!(error instanceof TunlError)) {
       return new TunlError(
         "EDGE_UNREACHABLE",
@@ -219,6 +227,12 @@ export class Uplink {
     if (!(error instanceof HandshakeError)) return error;
     if (error.retryAfterMs > 0) this.#backoff.toldToWait(error.retryAfterMs);
     if (error.retryable) return error;
+    if (sessionCodeName(error.sessionCode ?? 0) === "AUTH_FAILED" && !this.#claimsKey) {
+      // The line is refused, but its key may be registered already; the edge answers that with AUTH.
+      this.#claimsKey = true;
+      this.#backoff.toldToWait(0);
+      return undefined;
+    }
     const failure = error.sessionCode === undefined ? error : this.#refusal(error);
     if (!this.#hadSession) throw failure;
     this.#events.refused(failure);

@@ -61,6 +61,8 @@ export interface Edge extends AsyncDisposable {
   drain(graceMs: number): Promise<void>;
 }
 
+/** What CLOSE gets to leave, ms. */
+const CLOSE_MS = 50;
 const DOMAINS_FILE = "domains.json";
 
 /**
@@ -124,7 +126,10 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     onCall: (call, live) => answerCall(calls, call, live),
     onProven: (socket) => front?.excuseLink(socket),
     onFailedProof: (address) => front?.strikeLink(address),
-    onAttached: ({ kind, id, keyId }) => state.store.touch({ kind, id }, keyId),
+    onSeen: ({ admission: { kind, id, keyId }, hosts }) => {
+      state.store.touch({ kind, id }, keyId);
+      for (const host of hosts) state.store.touchHost(host);
+    },
   });
   stack.defer(() => sessions.close());
 
@@ -204,7 +209,9 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
       plain?.close();
       // Idle connections end at once; when the last request is answered nothing is left to wait for.
       await Promise.race([visitors.drain(), Bun.sleep(graceMs)]);
-      sessions.drain();
+      sessions.close();
+      // CLOSE leaves with the next batch, so that connectors know why and dial on at once.
+      await Bun.sleep(CLOSE_MS);
     },
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };

@@ -1,5 +1,5 @@
 // This file is one visitor request from its canonical form to its last byte: route, grant, exchange, reply. http.md §5, §6, §11 to §13.
-import type { Deadline, Deadlines } from "../deadlines.ts";
+import type { Deadlines } from "../deadlines.ts";
 import {
   EXCHANGE_CODES,
   type Failure,
@@ -10,7 +10,8 @@ import {
   type RequestHead,
   type ResponseHead,
 } from "../exchange/index.ts";
-import { latin1, LineBuffer, NO_FIELDS } from "../headers/index.ts";
+import { latin1 } from "../bytes.ts";
+import { LineBuffer, NO_FIELDS } from "../headers/index.ts";
 import type { Logger } from "../log.ts";
 import { OPEN_CREDIT_WAIT_MS } from "../session/index.ts";
 import { answer, type AnswerCode, ANSWERS, contextOf, hex } from "./reply.ts";
@@ -21,6 +22,9 @@ import type { BodySink, ReplyEvents, Serve, Visit } from "./visit.ts";
 const OPEN_RETRY_MS = 20;
 /** Requests that may wait for stream credit at a time; the others are told at once. */
 const OPEN_WAITERS_MAX = 1_000;
+
+/** How often the requests that wait for their first response message are looked through, ms. */
+const FIRST_BYTE_LOOK_MS = 1_000;
 
 export interface ServeOptions {
   readonly grants: GrantView;
@@ -45,8 +49,20 @@ class Pipeline {
   /** Requests that wait for stream credit. */
   waiting = 0;
 
+  /** Whole requests without a response message. Looked through once a second: a deadline each would cost every request. */
+  readonly awaiting = new Set<ServedRequest>();
+
   constructor(options: ServeOptions) {
     this.options = options;
+    if (options.firstByteMs > 0) this.#watch();
+  }
+
+  #watch(): void {
+    this.options.deadlines.schedule(FIRST_BYTE_LOOK_MS, () => {
+      const now = performance.now();
+      for (const served of this.awaiting) served.checkFirstByte(now, this.options.firstByteMs);
+      this.#watch();
+    });
   }
 
   /** False: the hostname has as many requests in progress as it may. */
@@ -91,15 +107,15 @@ class Pipeline {
 class Upload implements BodySink {
   readonly #exchange: Requester;
   readonly #visit: Visit;
-  readonly #onEnd: () => void;
+  readonly #served: ServedRequest;
   /** The other end wants no more: the rest is read and dropped within the listener's bounds. */
   isDropped = false;
   count = 0;
 
-  constructor(exchange: Requester, visit: Visit, onEnd: () => void) {
+  constructor(exchange: Requester, visit: Visit, served: ServedRequest) {
     this.#exchange = exchange;
     this.#visit = visit;
-    this.#onEnd = onEnd;
+    this.#served = served;
   }
 
   bytes(bytes: Uint8Array): void {
@@ -109,7 +125,7 @@ class Upload implements BodySink {
 
   end(trailers: Uint8Array | undefined): void {
     if (!this.isDropped) this.#exchange.end(trailers);
-    this.#onEnd();
+    this.#served.uploaded();
   }
 }
 
@@ -121,7 +137,8 @@ class ServedRequest implements RequesterEvents, ReplyEvents {
   readonly #startedAt = performance.now();
   #exchange: Requester | undefined;
   #upload: Upload | undefined;
-  #firstByte: Deadline | undefined;
+  /** When the request was whole, monotonic ms: from then on the origin is waited for. */
+  #wholeAt = Number.POSITIVE_INFINITY;
   #waitsSince: number | undefined;
   #isAnswered = false;
   #isOver = false;
@@ -148,25 +165,24 @@ class ServedRequest implements RequesterEvents, ReplyEvents {
       this.#fail("TUNNEL_OFFLINE");
     } else {
       this.#exchange = opened;
-      this.#upload = new Upload(opened, this.#visit, this.#onUploaded);
+      this.#upload = new Upload(opened, this.#visit, this);
       this.#visit.body.start(this.#upload);
     }
   }
 
-  readonly #onUploaded = (): void => {
-    const { firstByteMs, deadlines } = this.#pipeline.options;
-    if (
-      this.#isAnswered ||
-      firstByteMs === 0 ||
-      this.#firstByte !== undefined ||
-      !isTimed(this.#visit)
-    )
-      return;
-    this.#firstByte = deadlines.schedule(firstByteMs, () => {
-      this.#exchange?.abort(EXCHANGE_CODES.TIMEOUT);
-      this.#fail("ORIGIN_TIMEOUT");
-    });
-  };
+  /** The request is whole: the first response message is due within `firstByteMs`. */
+  uploaded(): void {
+    if (this.#isAnswered || !isTimed(this.#visit)) return;
+    this.#wholeAt = performance.now();
+    this.#pipeline.awaiting.add(this);
+  }
+
+  /** The pipeline looks: has the origin been silent for too long? */
+  checkFirstByte(now: number, firstByteMs: number): void {
+    if (now - this.#wholeAt < firstByteMs) return;
+    this.#exchange?.abort(EXCHANGE_CODES.TIMEOUT);
+    this.#fail("ORIGIN_TIMEOUT");
+  }
 
   /** MAX_STREAMS rises within a round trip of a stream's end; a short look-again costs less than a queue to be woken. */
   #waitForCredit(): void {
@@ -269,7 +285,7 @@ class ServedRequest implements RequesterEvents, ReplyEvents {
   #answered(status: number): void {
     this.#isAnswered = true;
     this.#status = status;
-    this.#firstByte?.cancel();
+    this.#pipeline.awaiting.delete(this);
   }
 
   /** Our own answer instead of the origin's. */
@@ -285,7 +301,7 @@ class ServedRequest implements RequesterEvents, ReplyEvents {
   #over(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#firstByte?.cancel();
+    this.#pipeline.awaiting.delete(this);
     this.#live.exchanges -= 1;
     this.#pipeline.finish(this.#visit.request.host);
     if (this.#pipeline.options.accessLog) this.#log();

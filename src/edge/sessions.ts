@@ -31,6 +31,8 @@ import { LiveSession, type Registry } from "./route/index.ts";
 /** A refused surplus is told to come back within this, spread by the connector, ms. */
 const RETRY_LATER_MS = 1_000;
 const MINUTE_MS = 60_000;
+/** How often a session that lives on is noted as seen, ms (http.md §12). */
+const SEEN_MS = 300_000;
 
 export interface SessionsOptions {
   readonly key: SigningKey;
@@ -45,7 +47,8 @@ export interface SessionsOptions {
   readonly onProven: (socket: TLSSocket) => void;
   /** A proof failed: the source gets a strike. */
   readonly onFailedProof: (address: string) => void;
-  readonly onAttached: (admission: Admission) => void;
+  /** A session of this key is here: on attach, on detach, every 5 minutes. */
+  readonly onSeen: (live: LiveSession) => void;
 }
 
 export class Sessions {
@@ -57,10 +60,15 @@ export class Sessions {
   #failures = 0;
   #failuresSince = 0;
   #isDraining = false;
+  readonly #seenTimer: Timer;
 
   constructor(options: SessionsOptions) {
     this.#options = options;
     this.#budget = new ProcessBudget(options.memoryBytes);
+    this.#seenTimer = setInterval(() => {
+      for (const live of this.#live) options.onSeen(live);
+    }, SEEN_MS);
+    this.#seenTimer.unref();
   }
 
   get count(): number {
@@ -76,7 +84,7 @@ export class Sessions {
     const { key, gate, log, version } = this.#options;
     const isSurplus = this.#pending >= HANDSHAKES_PAST_TLS;
     this.#pending += 1;
-    // Links cannot be replaced yet: one at a time, and nothing is kept for one that is gone.
+    // Links cannot be replaced in this build: one at a time, and nothing is kept for one that is gone.
     const parameters = {
       ...DEFAULT_PARAMETERS.edge,
       maxLinks: 1,
@@ -102,14 +110,9 @@ export class Sessions {
       });
   }
 
-  /** Opens and accepts no more; streams in progress go on. */
-  drain(): void {
-    this.#isDraining = true;
-    for (const { session } of this.#live)
-      session.goAway(SESSION_CODES.SHUTDOWN.code, 0, "The edge stops");
-  }
-
+  /** Ends every session and takes no more links. */
   close(): void {
+    clearInterval(this.#seenTimer);
     this.#isDraining = true;
     for (const { session } of this.#live)
       session.close(SESSION_CODES.SHUTDOWN.code, "The edge stopped");
@@ -123,7 +126,7 @@ export class Sessions {
   }
 
   #attach(link: AcceptedLink, parameters: typeof DEFAULT_PARAMETERS.edge, remote: Remote): void {
-    const { registry, log, onProven, onAttached, onCall } = this.#options;
+    const { registry, log, onProven, onSeen, onCall } = this.#options;
     const { admission, proven, socket } = link;
     onProven(socket);
     for (const old of [...registry.of(admission.id)]) {
@@ -162,13 +165,14 @@ export class Sessions {
     scoped.info("connected", `${admission.kind} "${admission.name}" from ${remote.address}`, {
       visitor: remote.address,
     });
-    onAttached(admission);
+    onSeen(live);
     session.attach(0, link);
     if (this.#isDraining) session.close(SESSION_CODES.SHUTDOWN.code, "The edge stops");
   }
 
   #detach(live: LiveSession, reason: string, log: Logger): void {
     if (!this.#live.delete(live)) return;
+    this.#options.onSeen(live);
     this.#options.registry.remove(live);
     log.info(
       "link.lost",

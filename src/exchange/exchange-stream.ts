@@ -5,14 +5,14 @@ import { EXCHANGE_CODES } from "./error-codes.ts";
 import { checkTrailers } from "./field-check.ts";
 import type { BodyEvents, ExchangeSide } from "./exchange.ts";
 import { type Message, MessageReader } from "./messages.ts";
-import { BodyFault, type BodyKind, BodyReader, BodyWriter } from "./runs.ts";
+import { BodyFault, type BodyKind, BodyReader, BodyWriter, type ContentSink } from "./runs.ts";
 
 /** Incoming: messages first, then a body, then nothing. */
 type Incoming = "messages" | "body" | "over";
 /** Outgoing: content may be written, was ended, or is gone. */
 type Outgoing = "open" | "ended" | "reset";
 
-export abstract class ExchangeStream implements StreamEvents, ExchangeSide {
+export abstract class ExchangeStream implements StreamEvents, ExchangeSide, ContentSink {
   protected readonly stream: Stream;
   readonly #reader = new MessageReader();
   #incoming: Incoming = "messages";
@@ -95,16 +95,19 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide {
   /** Their messages are complete: this is what follows. */
   protected receiveBody(body: BodyKind): void {
     this.#incoming = "body";
-    this.#body = new BodyReader(body, this.#sinks);
+    this.#body = new BodyReader(body, this);
   }
 
-  readonly #sinks = {
-    content: (bytes: Uint8Array): void => {
-      if (this.#incoming === "body") this.events?.body(bytes);
-      else this.stream.consumed(bytes.length);
-    },
-    overhead: (bytes: number): void => this.stream.consumed(bytes),
-  };
+  /** For the reader of the body. */
+  content(bytes: Uint8Array): void {
+    if (this.#incoming === "body") this.events?.body(bytes);
+    else this.stream.consumed(bytes.length);
+  }
+
+  /** Likewise. */
+  overhead(bytes: number): void {
+    this.stream.consumed(bytes);
+  }
 
   bytes(bytes: Uint8Array): void {
     try {

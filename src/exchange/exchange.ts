@@ -29,7 +29,10 @@ export interface BodyEvents {
   closed(): void;
 }
 
-/** Events at the edge, which makes the request. Exactly one of response, failure or cut comes first (after interims). */
+/**
+ * Events at the edge, which makes the request. Exactly one of response, failure or cut comes first (after interims);
+ * the bytes of heads hold during the call only.
+ */
 export interface RequesterEvents extends BodyEvents {
   interim(status: number, fields: Uint8Array): void;
   response(head: ResponseHead): void;

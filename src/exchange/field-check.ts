@@ -1,5 +1,6 @@
 // This file is what both ends demand of the heads that come over the tunnel: the same strict grammar as on a socket (S-64).
-import { CLASS, type HeaderBlock, isToken, latin1, TARGET, VALUE } from "../headers/index.ts";
+import { latin1 } from "../bytes.ts";
+import { CLASS, type HeaderBlock, isToken, TARGET, VALUE } from "../headers/index.ts";
 import { validateFields, validateTrailers } from "./fields.ts";
 import { BodyFault } from "./runs.ts";
 

@@ -5,7 +5,6 @@ import {
   binOf,
   binUpTo,
   EXT_HEAD_MAX,
-  extHeadSize,
   ExtHead,
   integer,
   MsgpackError,
@@ -15,7 +14,6 @@ import {
   schema,
   type Schema,
   strUpTo,
-  writeExtHead,
 } from "../msgpack/index.ts";
 
 /** Largest payload of a message, bytes. */
@@ -25,11 +23,10 @@ export const MESSAGE_FIELDS_MAX = 40 * 1024;
 /** Largest body of a call, event or result, bytes. */
 export const CALL_BODY_MAX = 16 * 1024;
 
-const options = { maxBin: MESSAGE_FIELDS_MAX };
 const port = integer(0, 65_535);
 const length = integer(-1, Number.MAX_SAFE_INTEGER);
-const visitor = schema({ address: binOf(4, 16), port, protocol: binUpTo(16) }, options);
-const tls = schema({ version: binUpTo(16), serverName: binUpTo(253) }, options);
+const visitor = schema({ address: binOf(4, 16), port, protocol: binUpTo(16) });
+const tls = schema({ version: binUpTo(16), serverName: binUpTo(253) });
 
 export const REQUEST = schema(
   {
@@ -45,11 +42,9 @@ export const REQUEST = schema(
     visitor: nested(visitor),
     tls: nilable(nested(tls)),
   },
-  options,
 );
 export const INTERIM = schema(
   { status: integer(102, 199), fields: binUpTo(MESSAGE_FIELDS_MAX) },
-  options,
 );
 export const RESPONSE = schema(
   {
@@ -59,14 +54,12 @@ export const RESPONSE = schema(
     length,
     flags: integer(0, 1),
   },
-  options,
 );
 export const FAILURE = schema(
   { code: strUpTo(64), sent: integer(0, 1), detail: strUpTo(256) },
-  options,
 );
-export const CALL = schema({ name: strUpTo(64), body: binUpTo(CALL_BODY_MAX) }, options);
-export const RESULT = schema({ code: strUpTo(64), body: binUpTo(CALL_BODY_MAX) }, options);
+export const CALL = schema({ name: strUpTo(64), body: binUpTo(CALL_BODY_MAX) });
+export const RESULT = schema({ code: strUpTo(64), body: binUpTo(CALL_BODY_MAX) });
 
 /** Flags of a request. */
 export const REQUEST_FLAGS = {
@@ -95,16 +88,12 @@ type Recorded<N extends MessageName> =
 
 /** A message in a buffer of its own. A record the schema does not allow is a fault of ours. */
 export function encodeMessage<N extends MessageName>(name: N, record: Recorded<N>): Uint8Array {
-  const { type } = MESSAGES[name];
-  const table = MESSAGES[name].schema as unknown as Schema<never>;
-  const size = table.size(record as never);
-  if (size > MESSAGE_MAX) bug(`message ${name} of ${size} bytes, allowed ${MESSAGE_MAX}`);
-  const bytes = new Uint8Array(extHeadSize(size) + size);
-  table.write(record as never, bytes, writeExtHead(bytes, 0, type, size));
-  return bytes;
+  const { type, schema: table } = MESSAGES[name];
+  // The table pairs each name with its schema; the compiler does not follow a union through the index.
+  return (table as unknown as Schema<never>).encodeExt(type, record as never, MESSAGE_MAX);
 }
 
-/** One decoded message; its `bin` values are views of a copy of its own. */
+/** One decoded message; its `bin` values are views that pin a receive buffer: whoever keeps one copies it. */
 export type Message = {
   [N in MessageName]: { readonly name: N; readonly record: Recorded<N> };
 }[MessageName];
@@ -163,8 +152,7 @@ export class MessageReader {
       }
       const end = headLength + head.length;
       if (all.length >= end) {
-        // A copy, because heads live as long as their exchange and a view would pin the whole receive buffer.
-        const record = MESSAGES[name].schema.decode(all.slice(headLength, end));
+        const record = MESSAGES[name].schema.decode(all, headLength, end);
         this.#message = { name, record } as Message;
         this.#chunk = all.length === end ? NOTHING : all.subarray(end);
         this.#held = undefined;

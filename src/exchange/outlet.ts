@@ -1,6 +1,8 @@
 // This file is a net or TLS socket as a sink of bytes: one write per turn, one outstanding, credit when the kernel took them (http.md §3.3, §10; platform.md §0 traps 3 and 20).
 import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
+import { copyBytes } from "../bytes.ts";
+import { giveStaging, STAGING_BYTES, takeStaging } from "../staging.ts";
 
 /** What an outlet tells its owner. Never called inside `write`, `end`, `flush`, `discard` or `reset`. */
 export interface OutletEvents {
@@ -13,13 +15,15 @@ export interface OutletEvents {
 }
 
 /** Largest single write. TLS sends up to 128 KiB at once; Windows loses bytes beyond 64 KiB (platform.md §3). */
-export const MAX_WRITE = process.platform === "win32" ? 65_536 : 131_072;
+export const MAX_WRITE = process.platform === "win32" ? 65_536 : STAGING_BYTES;
 
 /** Chunks below this size are copied together while they wait, so that a peer's tiny chunks cost bytes, not objects. */
 const SMALL_CHUNK = 1_024;
 /** Chunks that may wait uncopied before small ones are copied together. */
 const LOOSE_CHUNKS = 32;
 const TAIL_BYTES = 16_384;
+/** Writes gathered from chunks up to this size get memory of their own; larger ones a staging buffer. */
+const SMALL_WRITE = 4_096;
 /** Spent places at the front of the queue before it is moved down. */
 const SPENT_CHUNKS = 256;
 
@@ -55,6 +59,8 @@ export class Outlet {
   #tail: Uint8Array | undefined;
   #tailUsed = 0;
   #isDue = false;
+  /** Holds the write that is outstanding, when it was gathered in one. */
+  #staging: Buffer | undefined;
 
   constructor(socket: Socket, events: OutletEvents) {
     this.#socket = socket;
@@ -127,6 +133,8 @@ export class Outlet {
 
   /** One bound callback for all writes of the socket. */
   readonly #written = (error?: Error | null): void => {
+    if (this.#staging !== undefined) giveStaging(this.#staging);
+    this.#staging = undefined;
     if (this.#state === "over") return;
     if (error) {
       this.discard();
@@ -201,13 +209,14 @@ export class Outlet {
   }
 
   #gather(end: number, total: number): Uint8Array {
-    const bytes = Buffer.allocUnsafe(total);
+    if (total > SMALL_WRITE) this.#staging = takeStaging();
+    const bytes = this.#staging ?? Buffer.allocUnsafe(total);
     let at = 0;
     for (let index = this.#first; index < end; index++) {
       const chunk = this.#chunks[index] as Uint8Array;
-      bytes.set(chunk, at);
+      copyBytes(chunk, 0, chunk.length, bytes, at);
       at += chunk.length;
     }
-    return bytes;
+    return this.#staging === undefined ? bytes : bytes.subarray(0, total);
   }
 }

@@ -1,5 +1,5 @@
 // This file is the connector's end of an exchange: it receives the request and sends the reply. PROTOCOL §12.1.
-import { latin1 } from "../headers/index.ts";
+import { cloneBytes, latin1 } from "../bytes.ts";
 import type { Stream } from "../session/index.ts";
 import type { BodyEvents, Responder } from "./exchange.ts";
 import { ExchangeStream } from "./exchange-stream.ts";
@@ -79,21 +79,24 @@ export function acceptExchange(stream: Stream, take: TakeRequest): ExchangeStrea
 
 type RequestRecord = Extract<Message, { name: "request" }>["record"];
 
-/** @throws BodyFault What the edge sent must not reach an origin (S-64). */
+/**
+ * The head in arrays of its own: it lives as long as its exchange.
+ * @throws BodyFault What the edge sent must not reach an origin (S-64).
+ */
 function requestHead(record: RequestRecord): RequestHead {
   const { flags, upgrade, visitor, tls } = record;
   return {
-    id: record.id,
+    id: cloneBytes(record.id),
     method: checkToken("method", record.method),
     authority: checkAuthority(record.authority),
-    target: checkTarget(record.target),
+    target: cloneBytes(checkTarget(record.target)),
     scheme: record.scheme === 0 ? "https" : "http",
-    fields: checkFields(record.fields).lines,
+    fields: cloneBytes(checkFields(record.fields).lines),
     length: record.length,
     hasBody: (flags & REQUEST_FLAGS.noBody) === 0,
     upgrade: upgrade === undefined ? undefined : checkToken("upgrade", upgrade),
     acceptsTrailers: (flags & REQUEST_FLAGS.acceptsTrailers) !== 0,
-    visitor: { address: visitor.address, port: visitor.port, protocol: text(visitor.protocol) },
+    visitor: { address: cloneBytes(visitor.address), port: visitor.port, protocol: text(visitor.protocol) },
     tls:
       tls === undefined
         ? undefined

@@ -20,8 +20,8 @@ export type BodyKind =
   | { readonly kind: "runs" }
   | { readonly kind: "raw" };
 
-/** Takes content as it is found; `overhead` are bytes that carried no content. */
-export interface BodySinks {
+/** Takes content as it is found; `overhead` are bytes that carried none. */
+export interface ContentSink {
   content(bytes: Uint8Array): void;
   overhead(bytes: number): void;
 }
@@ -31,7 +31,7 @@ type Phase = "length" | "run" | "trailerLength" | "trailers" | "end";
 /** Finds the content in the bytes of a direction. */
 export class BodyReader {
   readonly #body: BodyKind;
-  readonly #sinks: BodySinks;
+  readonly #sink: ContentSink;
   #left: number;
   #phase: Phase = "length";
   /** The u32 being read. */
@@ -40,9 +40,9 @@ export class BodyReader {
   #trailers: Uint8Array | undefined;
   #trailersLength = 0;
 
-  constructor(body: BodyKind, sinks: BodySinks) {
+  constructor(body: BodyKind, sink: ContentSink) {
     this.#body = body;
-    this.#sinks = sinks;
+    this.#sink = sink;
     this.#left = body.kind === "known" ? body.length : 0;
   }
 
@@ -51,7 +51,7 @@ export class BodyReader {
     if (bytes.length === 0) return;
     switch (this.#body.kind) {
       case "raw":
-        this.#sinks.content(bytes);
+        this.#sink.content(bytes);
         return;
       case "runs":
         this.#runs(bytes);
@@ -60,7 +60,7 @@ export class BodyReader {
         if (bytes.length > this.#left)
           throw new BodyFault(`Received ${bytes.length - this.#left} bytes behind the body`);
         this.#left -= bytes.length;
-        this.#sinks.content(bytes);
+        this.#sink.content(bytes);
     }
   }
 
@@ -89,7 +89,7 @@ export class BodyReader {
           const end = Math.min(bytes.length, at + this.#left);
           this.#left -= end - at;
           if (this.#left === 0) this.#phase = "length";
-          this.#sinks.content(bytes.subarray(at, end));
+          this.#sink.content(bytes.subarray(at, end));
           at = end;
           break;
         }
@@ -113,7 +113,7 @@ export class BodyReader {
           if (this.#digits === 4) this.#counted();
       }
     }
-    if (overhead > 0) this.#sinks.overhead(overhead);
+    if (overhead > 0) this.#sink.overhead(overhead);
   }
 
   #counted(): void {

@@ -1,5 +1,6 @@
 // This file is a header or trailer section kept as bytes: found by name without decoding, decoded only when asked. http.md §3.
-import { equalsFolded, latin1, ODD, trimBlanks } from "./grammar.ts";
+import { latin1 } from "../bytes.ts";
+import { equalsFolded, ODD, trimBlanks } from "./grammar.ts";
 import type { NameId } from "./names.ts";
 import { lookUpName, nameClass, nameKey, nameKeyOf } from "./names.ts";
 

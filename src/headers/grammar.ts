@@ -85,7 +85,3 @@ export function trimBlanks(bytes: Uint8Array, from: number, end: number): number
   return at;
 }
 
-/** The bytes of `bytes[start..end)` as text, one character per byte. */
-export function latin1(bytes: Uint8Array, start: number, end: number): string {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start).toString("latin1");
-}

@@ -22,7 +22,6 @@ export {
   HEX_VALUE,
   HTAB,
   isToken,
-  latin1,
   LF,
   LOWER,
   PATH_CHECK,

@@ -1,4 +1,5 @@
 // This file is head to bytes, and the only writer of framing fields. http.md §3.2; RFC 9112 §3 to §6; S-05.
+import { cloneBytes } from "../bytes.ts";
 import { bug } from "../errors.ts";
 import { encodeAscii } from "../headers/index.ts";
 import type { Framing } from "./head.ts";
@@ -100,7 +101,7 @@ export function interimHead(status: number, fields: Uint8Array): Uint8Array {
   let at = writeStatusLine({ status, reason: new Uint8Array(0) }, bytes, 0);
   bytes.set(fields, at);
   at = copy(CRLF, bytes, at + fields.length);
-  return bytes.subarray(0, at);
+  return cloneBytes(bytes, 0, at);
 }
 
 function writeRequestLine(

@@ -1,6 +1,7 @@
 // This file is which requests ask for another protocol, and which answers grant it. http.md §9; RFC 9110 §7.8, RFC 6455 §4; S-18, S-50.
 import { createHash } from "node:crypto";
-import { type HeaderBlock, isToken, latin1 } from "../headers/index.ts";
+import { latin1 } from "../bytes.ts";
+import { type HeaderBlock, isToken } from "../headers/index.ts";
 import { type Control, UPGRADING } from "./framing.ts";
 import type { Framing } from "./head.ts";
 

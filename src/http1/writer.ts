@@ -1,4 +1,5 @@
 // This file is one side of a connection written message by message: heads and content in, bytes out. http.md §3, §3.2.
+import { cloneBytes } from "../bytes.ts";
 import { bug } from "../errors.ts";
 import { BodyEncoder } from "./body-encoder.ts";
 import { headCapacity, type HeadToWrite, writeHead } from "./serializer.ts";
@@ -33,6 +34,9 @@ export function responseWriter(): Writer {
   return new MessageWriter("status");
 }
 
+/** Every usual head fits; larger ones get a buffer of their own. */
+const scratch = new Uint8Array(8 * 1024);
+
 class MessageWriter implements Writer {
   readonly #line: "method" | "status";
   readonly #encoder = new BodyEncoder();
@@ -46,8 +50,10 @@ class MessageWriter implements Writer {
   }
 
   head(head: HeadToWrite): Uint8Array {
-    const bytes = new Uint8Array(headCapacity(head));
-    return bytes.subarray(0, this.headInto(head, bytes, 0));
+    const capacity = headCapacity(head);
+    // Written to a shared place first: a copy of the right size is cheaper than a view of one too large.
+    const bytes = capacity <= scratch.length ? scratch : new Uint8Array(capacity);
+    return cloneBytes(bytes, 0, this.headInto(head, bytes, 0));
   }
 
   headInto(head: HeadToWrite, target: Uint8Array, offset: number): number {

@@ -1,7 +1,7 @@
 // This file is the connector's files about one edge, `edges/<host>[_port]/`, and the two steps that make a key.
 // product.md §1.1, §5; PROTOCOL §3.1.
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { TunlError } from "../errors.ts";
 import type {
   AccountCredentials,
@@ -76,9 +76,9 @@ export class EdgeDirectory {
     return text === undefined ? undefined : parseEdge(text, path);
   }
 
+  /** @throws TunlError `STATE_UNWRITABLE`, `INSECURE_FILE`, as everything here that writes. */
   async writeEdge(record: EdgeRecord): Promise<void> {
-    await makePrivateDirectory(this.path);
-    await writeFileAtomic(join(this.path, EDGE_FILE), formatEdge(record));
+    await this.#write(EDGE_FILE, formatEdge(record));
   }
 
   /** Credentials of one tunnel; undefined if there are none. */
@@ -109,17 +109,19 @@ export class EdgeDirectory {
   }
 
   async writeCredentials(credentials: Credentials): Promise<void> {
-    await makePrivateDirectory(this.path);
     const isTunnel = credentials.kind === "tunnel";
-    const path = join(this.path, isTunnel ? `${credentials.tunnel}.json` : ACCOUNT_FILE);
-    await writeFileAtomic(path, isTunnel ? formatTunnel(credentials) : formatAccount(credentials));
+    await this.#write(
+      isTunnel ? `${credentials.tunnel}.json` : ACCOUNT_FILE,
+      isTunnel ? formatTunnel(credentials) : formatAccount(credentials),
+    );
   }
 
   /**
    * First step of a join: finds the key this line stands for, or makes one and puts it on disk.
    *
    * @param now Wall clock in milliseconds, for `createdAt` only.
-   * @throws TunlError `EDGE_KEY_MISMATCH` when the code is known here with another edge's fingerprint.
+   * @throws TunlError `EDGE_KEY_MISMATCH` when the code is known here with another edge's fingerprint;
+   *   `STATE_UNWRITABLE` when the key cannot be kept.
    */
   async prepare(line: JoinLine, kind: "tunnel" | "account", now: number): Promise<Prepared> {
     const codeHash = Buffer.from(hashCode(line.code)).toString("hex");
@@ -131,7 +133,7 @@ export class EdgeDirectory {
       await removeFile(this.#pendingPath(kind, codeHash));
       return { state: "known", credentials };
     }
-    await makePrivateDirectory(this.path);
+    await this.#change(() => makePrivateDirectory(this.path));
     const path = this.#pendingPath(kind, codeHash);
     const text = await readSecret(path);
     if (text !== undefined) {
@@ -148,7 +150,7 @@ export class EdgeDirectory {
       codeHash,
       createdAt: formatTime(now),
     };
-    await writeFileAtomic(path, formatPending(pending));
+    await this.#write(basename(path), formatPending(pending));
     return { state: "pending", pending };
   }
 
@@ -176,6 +178,25 @@ export class EdgeDirectory {
   /** Forgets a pending key whose code was refused for good. */
   async discard(pending: PendingKey): Promise<void> {
     await removeFile(this.#pendingPath(pending.kind, pending.codeHash));
+  }
+
+  async #write(name: string, content: string): Promise<void> {
+    await this.#change(() => makePrivateDirectory(this.path));
+    await this.#change(() => writeFileAtomic(join(this.path, name), content));
+  }
+
+  /** A full or read-only disk is told with what to do about it. */
+  async #change(step: () => Promise<void>): Promise<void> {
+    try {
+      await step();
+    } catch (error) {
+      if (error instanceof TunlError) throw error;
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new TunlError("STATE_UNWRITABLE", `Writing keys in "${this.path}" failed: ${reason}`, {
+        cause: error,
+        hint: "Make the directory writable for this user and free some space, or choose another with TUNL_HOME",
+      });
+    }
   }
 
   #pendingPath(kind: "tunnel" | "account", codeHash: string): string {

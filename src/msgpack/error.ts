@@ -1,5 +1,6 @@
 // This file is the one error of the msgpack layer: bytes of the other end that are not what a schema says.
 import { TunlError } from "../errors.ts";
+import type { Cursor } from "./cursor.ts";
 
 /** Bytes that no schema of ours accepts. Always the sender's fault; the layer above turns it into a code of its own. */
 export class MsgpackError extends TunlError {
@@ -8,12 +9,13 @@ export class MsgpackError extends TunlError {
   }
 }
 
-/** Throws for a decoded value of a wrong type, range or length. `name` is that of its field, `expects` the form of it. */
-export function refuse(name: string, expects: string, value: unknown): never {
-  throw new MsgpackError(`Received ${describe(value)} for "${name}", expected ${expects}`);
+/** Throws for the value that starts at `start`. `name` is that of its field, `expects` the form of it. */
+export function refuseNext(from: Cursor, start: number, name: string, expects: string): never {
+  from.at = start;
+  throw new MsgpackError(`Received ${from.describe()} for "${name}", expected ${expects}`);
 }
 
-/** A value in a few words; never its content, which may be a secret or megabytes. */
+/** A value we were to write, in a few words; never its content, which may be a secret or megabytes. */
 export function describe(value: unknown): string {
   if (value === undefined || value === null) return "nil";
   if (typeof value === "number") return String(value);

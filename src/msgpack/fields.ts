@@ -1,22 +1,9 @@
 // This file is the kinds of fields a schema is made of: what each accepts, and how it is written. PROTOCOL §2.1.
 import { bug } from "../errors.ts";
-import { describe, refuse } from "./error.ts";
-import {
-  arrayHeadSize,
-  binHeadSize,
-  intSize,
-  strSize,
-  textSize,
-  type Value,
-  valueSize,
-  writeArrayHead,
-  writeBin,
-  writeBool,
-  writeInt,
-  writeNil,
-  writeStr,
-  writeValue,
-} from "./write.ts";
+import type { Cursor } from "./cursor.ts";
+import { describe, refuseNext } from "./error.ts";
+import type { Sink } from "./sink.ts";
+import { arrayHeadSize, binHeadSize, textSize } from "./write.ts";
 
 /** One position of an array. */
 export interface Field<T> {
@@ -26,17 +13,14 @@ export interface Field<T> {
   readonly notation: string;
   /** Fewest bytes a value can take on the wire. */
   readonly minSize: number;
-  /** Levels of arrays inside; 0 for a scalar. */
-  readonly depth: number;
-  /** Checks a decoded value. @throws MsgpackError naming `name`, the value and the form expected. */
-  read(value: unknown, name: string): T;
-  /** Bytes on the wire. A value the form does not allow is a fault of ours: `BUG`. */
-  size(value: T): number;
-  /** Writes a value that `size` accepted. @returns The offset after it. */
-  write(value: T, into: Uint8Array, at: number): number;
+  /** Reads the next value. @throws MsgpackError naming `name`, the value found and the form expected. */
+  read(from: Cursor, name: string): T;
+  /** Writes a value. One the form does not allow is a fault of ours: `BUG`. */
+  write(value: T, into: Sink): void;
 }
 
-function unfit(value: unknown, expects: string): never {
+/** Refuses to write. */
+export function unfit(value: unknown, expects: string): never {
   return bug(`cannot encode ${describe(value)}, expected ${expects}`);
 }
 
@@ -44,7 +28,6 @@ class IntegerField implements Field<number> {
   readonly expects: string;
   readonly notation: string;
   readonly minSize = 1;
-  readonly depth = 0;
   readonly #min: number;
   readonly #max: number;
 
@@ -52,26 +35,27 @@ class IntegerField implements Field<number> {
     this.#min = min;
     this.#max = max;
     this.expects = `an integer from ${min} to ${max}`;
-    const bounds = max === Number.MAX_SAFE_INTEGER ? (min === 0 ? "u" : "i") : undefined;
-    this.notation = bounds ?? `${min}…${max}`;
+    const isSafe = max === Number.MAX_SAFE_INTEGER;
+    const isUnsigned = isSafe && min === 0;
+    const isSigned = isSafe && min === Number.MIN_SAFE_INTEGER;
+    this.notation = isUnsigned ? "u" : isSigned ? "i" : `${min}…${max}`;
   }
 
-  read(value: unknown, name: string): number {
+  read(from: Cursor, name: string): number {
+    const start = from.at;
+    const value = from.number();
     // Any number format may carry an integer: 3.0 as float 64 is 3. Adding 0 turns -0 into 0.
-    if (typeof value === "number" && this.#fits(value)) return value + 0;
-    return refuse(name, this.expects, value);
+    if (this.#fits(value)) return value + 0;
+    return refuseNext(from, start, name, this.expects);
   }
 
-  size(value: number): number {
-    return this.#fits(value) ? intSize(value) : unfit(value, this.expects);
-  }
-
-  write(value: number, into: Uint8Array, at: number): number {
-    return writeInt(into, at, value);
+  write(value: number, into: Sink): void {
+    if (this.#fits(value)) into.int(value);
+    else unfit(value, this.expects);
   }
 
   #fits(value: number): boolean {
-    return value >= this.#min && value <= this.#max && Number.isSafeInteger(value);
+    return value >= this.#min && value <= this.#max && Number.isInteger(value);
   }
 }
 
@@ -79,16 +63,14 @@ class BoolField implements Field<boolean> {
   readonly expects = "a bool";
   readonly notation = "f";
   readonly minSize = 1;
-  readonly depth = 0;
 
-  read(value: unknown, name: string): boolean {
-    return typeof value === "boolean" ? value : refuse(name, this.expects, value);
+  read(from: Cursor, name: string): boolean {
+    return from.bool() ?? refuseNext(from, from.at, name, this.expects);
   }
-  size(value: boolean): number {
-    return typeof value === "boolean" ? 1 : unfit(value, this.expects);
-  }
-  write(value: boolean, into: Uint8Array, at: number): number {
-    return writeBool(into, at, value);
+
+  write(value: boolean, into: Sink): void {
+    if (typeof value === "boolean") into.bool(value);
+    else unfit(value, this.expects);
   }
 }
 
@@ -96,7 +78,6 @@ class BinField implements Field<Uint8Array> {
   readonly expects: string;
   readonly notation: string;
   readonly minSize: number;
-  readonly depth = 0;
   readonly #min: number;
   readonly #max: number;
   readonly #only: readonly number[] | undefined;
@@ -111,23 +92,22 @@ class BinField implements Field<Uint8Array> {
     this.notation = `b${only?.join("|") ?? (min === max ? String(max) : `≤${max}`)}`;
   }
 
-  read(value: unknown, name: string): Uint8Array {
-    return value instanceof Uint8Array && this.#fits(value)
-      ? value
-      : refuse(name, this.expects, value);
-  }
-  size(value: Uint8Array): number {
-    return this.#fits(value)
-      ? binHeadSize(value.length) + value.length
-      : unfit(value, this.expects);
-  }
-  write(value: Uint8Array, into: Uint8Array, at: number): number {
-    return writeBin(into, at, value);
+  read(from: Cursor, name: string): Uint8Array {
+    const start = from.at;
+    const length = from.binHead();
+    // Another value is -1 bytes long, which no bin is.
+    if (this.#fits(length)) return from.take(length);
+    return refuseNext(from, start, name, this.expects);
   }
 
-  #fits(value: Uint8Array): boolean {
-    if (value.length < this.#min || value.length > this.#max) return false;
-    return this.#only === undefined || this.#only.includes(value.length);
+  write(value: Uint8Array, into: Sink): void {
+    if (this.#fits(value.length)) into.bin(value);
+    else unfit(value, this.expects);
+  }
+
+  #fits(length: number): boolean {
+    if (length < this.#min || length > this.#max) return false;
+    return this.#only === undefined || this.#only.includes(length);
   }
 }
 
@@ -135,7 +115,6 @@ class StrField implements Field<string> {
   readonly expects: string;
   readonly notation: string;
   readonly minSize = 1;
-  readonly depth = 0;
   readonly #max: number;
 
   constructor(max: number) {
@@ -144,16 +123,20 @@ class StrField implements Field<string> {
     this.notation = `s≤${max}`;
   }
 
-  read(value: unknown, name: string): string {
-    return typeof value === "string" && this.#fits(value)
-      ? value
-      : refuse(name, this.expects, value);
+  read(from: Cursor, name: string): string {
+    const start = from.at;
+    const length = from.strHead();
+    if (length >= 0 && length <= this.#max) {
+      const text = from.text(length);
+      // Bytes that are no UTF-8 grow when they are replaced: what was read can be written.
+      if (this.#fits(text)) return text;
+    }
+    return refuseNext(from, start, name, this.expects);
   }
-  size(value: string): number {
-    return this.#fits(value) ? strSize(value) : unfit(value, this.expects);
-  }
-  write(value: string, into: Uint8Array, at: number): number {
-    return writeStr(into, at, value);
+
+  write(value: string, into: Sink): void {
+    if (this.#fits(value)) into.str(value);
+    else unfit(value, this.expects);
   }
 
   #fits(value: string): boolean {
@@ -168,24 +151,21 @@ class NilableField<T> implements Field<T | undefined> {
   readonly expects: string;
   readonly notation: string;
   readonly minSize = 1;
-  readonly depth: number;
   readonly #field: Field<T>;
 
   constructor(field: Field<T>) {
     this.#field = field;
     this.expects = `${field.expects} or nil`;
     this.notation = `${field.notation}|nil`;
-    this.depth = field.depth;
   }
 
-  read(value: unknown, name: string): T | undefined {
-    return value === null ? undefined : this.#field.read(value, name);
+  read(from: Cursor, name: string): T | undefined {
+    return from.nil() ? undefined : this.#field.read(from, name);
   }
-  size(value: T | undefined): number {
-    return value === undefined ? 1 : this.#field.size(value);
-  }
-  write(value: T | undefined, into: Uint8Array, at: number): number {
-    return value === undefined ? writeNil(into, at) : this.#field.write(value, into, at);
+
+  write(value: T | undefined, into: Sink): void {
+    if (value === undefined) into.nil();
+    else this.#field.write(value, into);
   }
 }
 
@@ -193,7 +173,6 @@ class ListField<T> implements Field<readonly T[]> {
   readonly expects: string;
   readonly notation: string;
   readonly minSize: number;
-  readonly depth: number;
   readonly #item: Field<T>;
   readonly #min: number;
   readonly #max: number;
@@ -203,64 +182,28 @@ class ListField<T> implements Field<readonly T[]> {
     this.#min = min;
     this.#max = max;
     this.minSize = arrayHeadSize(min) + min * item.minSize;
-    this.depth = item.depth + 1;
     this.expects = `an array of ${min} to ${max} values`;
     this.notation = `[${item.notation} × ${min}…${max}]`;
   }
 
-  read(value: unknown, name: string): readonly T[] {
-    if (!Array.isArray(value) || !this.#fits(value.length))
-      return refuse(name, this.expects, value);
-    return value.map((item: unknown) => this.#item.read(item, name));
+  read(from: Cursor, name: string): readonly T[] {
+    const start = from.at;
+    const count = from.arrayHead();
+    if (!this.#fits(count)) return refuseNext(from, start, name, this.expects);
+    const list: T[] = [];
+    for (let index = 0; index < count; index++) list.push(this.#item.read(from, name));
+    return list;
   }
-  size(value: readonly T[]): number {
+
+  write(value: readonly T[], into: Sink): void {
     if (!this.#fits(value.length)) unfit(value, this.expects);
-    let size = arrayHeadSize(value.length);
-    for (const item of value) size += this.#item.size(item);
-    return size;
-  }
-  write(value: readonly T[], into: Uint8Array, at: number): number {
-    let next = writeArrayHead(into, at, value.length);
-    for (const item of value) next = this.#item.write(item, into, next);
-    return next;
+    into.arrayHead(value.length);
+    for (const item of value) this.#item.write(item, into);
   }
 
   #fits(count: number): boolean {
     return count >= this.#min && count <= this.#max;
   }
-}
-
-class ValuesField implements Field<readonly Value[]> {
-  readonly expects: string;
-  readonly notation: string;
-  readonly minSize = 1;
-  // The list itself, and one level of arrays among its values.
-  readonly depth = 2;
-  readonly #max: number;
-
-  constructor(max: number) {
-    this.#max = max;
-    this.expects = `an array of at most ${max} values`;
-    this.notation = `[any × 0…${max}]`;
-  }
-
-  read(value: unknown, name: string): readonly Value[] {
-    return Array.isArray(value) && value.length <= this.#max
-      ? value.map(nilToUndefined)
-      : refuse(name, this.expects, value);
-  }
-  size(value: readonly Value[]): number {
-    return value.length <= this.#max ? valueSize(value) : unfit(value, this.expects);
-  }
-  write(value: readonly Value[], into: Uint8Array, at: number): number {
-    return writeValue(into, at, value);
-  }
-}
-
-function nilToUndefined(value: unknown): Value {
-  // The outline let only scalars and arrays of them through, so this is every type the library returns.
-  if (Array.isArray(value)) return value.map(nilToUndefined);
-  return value === null ? undefined : (value as Value);
 }
 
 /** An integer 0 to 2^53 - 1. */
@@ -283,12 +226,12 @@ export function bin(length: number): Field<Uint8Array> {
   return new BinField(length, length);
 }
 
-/** A bin of at most `max` bytes. Decoded: a view of the payload. */
+/** A bin of at most `max` bytes. Decoded as by `bin`. */
 export function binUpTo(max: number): Field<Uint8Array> {
   return new BinField(0, max);
 }
 
-/** A bin of one of the lengths given, in bytes. Decoded: a view of the payload. */
+/** A bin of one of the lengths given, in bytes. Decoded as by `bin`. */
 export function binOf(...lengths: readonly number[]): Field<Uint8Array> {
   return new BinField(Math.min(...lengths), Math.max(...lengths), lengths);
 }
@@ -306,9 +249,4 @@ export function nilable<T>(field: Field<T>): Field<T | undefined> {
 /** An array of `min` to `max` values of one kind. */
 export function list<T>(item: Field<T>, min: number, max: number): Field<readonly T[]> {
   return new ListField(item, min, max);
-}
-
-/** An array of at most `max` values of any kind, arrays of scalars among them; the caller checks each. */
-export function values(max: number): Field<readonly Value[]> {
-  return new ValuesField(max);
 }

@@ -1,5 +1,7 @@
 // This file is the fields of an array at their positions, and those that repeat to its end. PROTOCOL §2.1.
+import type { Cursor } from "./cursor.ts";
 import type { Field } from "./fields.ts";
+import type { Sink } from "./sink.ts";
 
 /** Fields by name, in wire order. A `Flat` stands last or not at all. */
 export interface Fields {
@@ -23,11 +25,9 @@ export interface Flat<T> {
   readonly min: number;
   readonly max: number;
   readonly groupMinSize: number;
-  readonly depth: number;
   /** `name` is that of the whole repetition; groups name their fields themselves. */
-  readGroup(values: readonly unknown[], from: number, name: string): T;
-  groupSize(group: T): number;
-  writeGroup(group: T, into: Uint8Array, at: number): number;
+  readGroup(from: Cursor, name: string): T;
+  writeGroup(group: T, into: Sink): void;
 }
 
 /** Records of `fields` that repeat `min` to `max` times: `[id, limit, id, limit, …]`. */
@@ -43,10 +43,8 @@ export function flat<F extends { readonly [name: string]: Field<unknown> }>(
     min,
     max,
     groupMinSize: positions.minSize,
-    depth: positions.depth,
-    readGroup: (values, from) => positions.read(values, from) as RecordOf<F>,
-    groupSize: (group) => positions.size(group),
-    writeGroup: (group, into, at) => positions.write(group, into, at),
+    readGroup: (from) => positions.read(from) as RecordOf<F>,
+    writeGroup: (group, into) => positions.write(group, into),
   };
 }
 
@@ -58,10 +56,8 @@ export function flatOf<T>(field: Field<T>, min: number, max: number): Flat<T> {
     min,
     max,
     groupMinSize: field.minSize,
-    depth: field.depth,
-    readGroup: (values, from, name) => field.read(values[from], name),
-    groupSize: (group) => field.size(group),
-    writeGroup: (group, into, at) => field.write(group, into, at),
+    readGroup: (from, name) => field.read(from, name),
+    writeGroup: (group, into) => field.write(group, into),
   };
 }
 
@@ -69,7 +65,6 @@ export function flatOf<T>(field: Field<T>, min: number, max: number): Flat<T> {
 export class Positions {
   readonly count: number;
   readonly minSize: number;
-  readonly depth: number;
   readonly notation: string;
   readonly #names: readonly string[];
   readonly #fields: readonly Field<unknown>[];
@@ -82,33 +77,21 @@ export class Positions {
       .map(([name, field]) => `${name} ${field.notation}`)
       .join(", ");
     this.minSize = this.#fields.reduce((sum, field) => sum + field.minSize, 0);
-    this.depth = this.#fields.reduce((depth, field) => Math.max(depth, field.depth), 0);
   }
 
-  read(values: readonly unknown[], from: number): Record<string, unknown> {
+  read(from: Cursor): Record<string, unknown> {
     const record: Record<string, unknown> = {};
     for (let index = 0; index < this.count; index++) {
       const name = this.#names[index] as string;
-      const field = this.#fields[index] as Field<unknown>;
-      record[name] = field.read(values[from + index], name);
+      record[name] = (this.#fields[index] as Field<unknown>).read(from, name);
     }
     return record;
   }
 
-  size(record: { readonly [name: string]: unknown }): number {
-    let size = 0;
-    for (let index = 0; index < this.count; index++) {
-      size += (this.#fields[index] as Field<unknown>).size(record[this.#names[index] as string]);
-    }
-    return size;
-  }
-
-  write(record: { readonly [name: string]: unknown }, into: Uint8Array, at: number): number {
-    let next = at;
+  write(record: { readonly [name: string]: unknown }, into: Sink): void {
     for (let index = 0; index < this.count; index++) {
       const value = record[this.#names[index] as string];
-      next = (this.#fields[index] as Field<unknown>).write(value, into, next);
+      (this.#fields[index] as Field<unknown>).write(value, into);
     }
-    return next;
   }
 }

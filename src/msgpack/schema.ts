@@ -1,18 +1,12 @@
 // This file is the description of a positional array: its type, its bytes and its validation from one table. PROTOCOL §2.1.
-import { DecodeError, Decoder } from "@msgpack/msgpack";
 import { bug } from "../errors.ts";
-import { MsgpackError, describe, refuse } from "./error.ts";
+import { Cursor } from "./cursor.ts";
+import { describe, MsgpackError, refuseNext } from "./error.ts";
+import { EXT_HEAD_MAX, extHeadSize, writeExtHead } from "./ext.ts";
 import type { Field } from "./fields.ts";
-import { checkOutline, MAX_DEPTH } from "./outline.ts";
 import { type Fields, type Flat, Positions, type RecordOf } from "./positions.ts";
-import { arrayHeadSize, writeArrayHead } from "./write.ts";
-
-/** No payload of ours holds a longer array: 128 entries of three values, and room to grow. */
-export const MAX_ARRAY_LENGTH = 512;
-/** Longest bin of a frame payload; other schemas name their own. */
-export const MAX_BIN_LENGTH = 16_384;
-/** Longest str anywhere, in bytes. */
-export const MAX_STR_LENGTH = 256;
+import { Sink } from "./sink.ts";
+import { arrayHeadSize } from "./write.ts";
 
 /** The record type of a schema. */
 export type Infer<S> = S extends Schema<infer F> ? RecordOf<F> : never;
@@ -20,22 +14,18 @@ export type Infer<S> = S extends Schema<infer F> ? RecordOf<F> : never;
 /**
  * One kind of positional array. Made once by `schema()`, used for every payload of its kind.
  *
- * The library decodes (0.1 to 0.2 µs for an OPEN or ACK of one entry); the outline is checked before it, types, ranges
- * and lengths after it. Writing needs no library: see `write.ts`.
+ * Each field reads its own value from the bytes, so type, range and length are known before anything is made of them.
  */
 export class Schema<F extends Fields> {
   /** Fewest bytes any record takes; a shorter payload cannot be valid. */
   readonly minSize: number;
-  /** Levels of arrays, the outermost counted. */
-  readonly depth: number;
   /** The array as the tables of the specification write it: `[upTo u, live u × 1…8]`. */
   readonly notation: string;
   readonly #positions: Positions;
   readonly #flatName: string;
   readonly #flat: Flat<unknown> | undefined;
-  readonly #library: Decoder;
 
-  constructor(fields: F, maxBin: number) {
+  constructor(fields: F) {
     const fixed: Record<string, Field<unknown>> = {};
     let flatName = "";
     let tail: Flat<unknown> | undefined;
@@ -59,75 +49,84 @@ export class Schema<F extends Fields> {
     const groups = tail === undefined ? 0 : tail.min * tail.groupMinSize;
     const least = this.#positions.count + (tail === undefined ? 0 : tail.min * tail.width);
     this.minSize = arrayHeadSize(least) + this.#positions.minSize + groups;
-    this.depth = 1 + Math.max(this.#positions.depth, tail?.depth ?? 0);
-    if (this.depth > MAX_DEPTH) bug(`a schema nests ${this.depth} arrays, allowed ${MAX_DEPTH}`);
-    this.#library = libraryDecoder(maxBin);
   }
 
   /**
-   * Decodes exactly one array.
+   * Decodes exactly one array, from `start` to `end`. Every msgpack form of a value is accepted.
    *
-   * @param payload The array, whole and nothing else. Every msgpack form of a value is accepted.
-   * @returns The record; its `bin` values are views of `payload`.
-   * @throws MsgpackError Bytes left over or missing, wrong count, type, range or length, nesting, maps, ext objects.
+   * @returns The record; its `bin` values are views of `bytes`.
+   * @throws MsgpackError Bytes left over or missing, wrong count, type, range or length, maps, ext objects.
    */
-  decode(payload: Uint8Array): RecordOf<F> {
-    checkOutline(payload, this.depth);
-    let values: unknown;
-    try {
-      values = this.#library.decode(payload);
-    } catch (error) {
-      // Two classes, one meaning: hostile lengths give DecodeError, missing bytes RangeError.
-      if (!(error instanceof RangeError) && !(error instanceof DecodeError)) throw error;
-      throw new MsgpackError(`Payload is no valid msgpack: ${error.message}`, error);
-    }
-    return this.read(values, "payload") as RecordOf<F>;
+  decode(bytes: Uint8Array, start = 0, end = bytes.length): RecordOf<F> {
+    const from = new Cursor(bytes, start, end);
+    const record = this.read(from, "payload");
+    if (from.at === end) return record;
+    throw new MsgpackError(`${end - from.at} bytes are left over after the array`);
   }
 
-  /** Checks an array the library has decoded already. @throws MsgpackError */
-  read(value: unknown, name: string): { readonly [name: string]: unknown } {
-    if (!Array.isArray(value)) return refuse(name, "an array", value);
-    const values: readonly unknown[] = value;
-    const groups = this.#countGroups(values.length, name);
-    const record = this.#positions.read(values, 0);
+  /** Reads an array inside another. @throws MsgpackError */
+  read(from: Cursor, name: string): RecordOf<F> {
+    const start = from.at;
+    const count = from.arrayHead();
+    if (count < 0) return refuseNext(from, start, name, "an array");
+    const groups = this.#countGroups(count, name);
+    const record = this.#positions.read(from);
     const tail = this.#flat;
-    if (tail === undefined) return record;
-    const list: unknown[] = [];
-    for (let index = 0; index < groups; index++) {
-      list.push(tail.readGroup(values, this.#positions.count + index * tail.width, this.#flatName));
+    if (tail !== undefined) {
+      const list: unknown[] = [];
+      for (let index = 0; index < groups; index++) list.push(tail.readGroup(from, this.#flatName));
+      record[this.#flatName] = list;
     }
-    record[this.#flatName] = list;
-    return record;
+    // Name by name and kind by kind what `fields` lists; the compiler does not follow a loop over them.
+    return record as RecordOf<F>;
   }
 
-  /** Bytes the record takes. A value its field does not allow is a fault of ours: `BUG`. */
-  size(record: RecordOf<F>): number {
+  /** Writes an array inside another. A value its field does not allow is a fault of ours: `BUG`. */
+  writeTo(record: RecordOf<F>, into: Sink): void {
     const groups = this.#groupsOf(record);
     const tail = this.#flat;
-    let size = arrayHeadSize(this.#valueCount(groups)) + this.#positions.size(record);
-    if (tail === undefined) return size;
+    into.arrayHead(this.#valueCount(groups));
+    this.#positions.write(record, into);
+    if (tail === undefined) return;
     if (groups.length < tail.min || groups.length > tail.max) {
       bug(`cannot encode ${groups.length} repetitions, expected ${tail.min} to ${tail.max}`);
     }
-    for (const group of groups) size += tail.groupSize(group);
-    return size;
+    for (const group of groups) tail.writeGroup(group, into);
   }
 
-  /** Writes a record that `size` accepted, for which as many bytes are free. @returns The offset after it. */
+  /** Bytes the record takes; as much work as to encode it. */
+  size(record: RecordOf<F>): number {
+    return this.#encode(record) - EXT_HEAD_MAX;
+  }
+
+  /** Writes a record for which `size` bytes are free. @returns The offset after it. */
   write(record: RecordOf<F>, into: Uint8Array, at: number): number {
-    const groups = this.#groupsOf(record);
-    let next = writeArrayHead(into, at, this.#valueCount(groups));
-    next = this.#positions.write(record, into, next);
-    if (this.#flat === undefined) return next;
-    for (const group of groups) next = this.#flat.writeGroup(group, into, next);
-    return next;
+    const end = this.#encode(record);
+    into.set(SINK.bytes.subarray(EXT_HEAD_MAX, end), at);
+    return at + end - EXT_HEAD_MAX;
   }
 
   /** The record in a buffer of its own. */
   encode(record: RecordOf<F>): Uint8Array {
-    const bytes = new Uint8Array(this.size(record));
-    this.write(record, bytes, 0);
-    return bytes;
+    const end = this.#encode(record);
+    return SINK.bytes.slice(EXT_HEAD_MAX, end);
+  }
+
+  /** The record as an ext object with the smallest head, in a buffer of its own. More than `max` bytes of payload: `BUG`. */
+  encodeExt(type: number, record: RecordOf<F>, max: number): Uint8Array {
+    const end = this.#encode(record);
+    const size = end - EXT_HEAD_MAX;
+    if (size > max) bug(`ext object ${type} of ${size} bytes, allowed ${max}`);
+    const start = EXT_HEAD_MAX - extHeadSize(size);
+    writeExtHead(SINK.bytes, start, type, size);
+    return SINK.bytes.slice(start, end);
+  }
+
+  /** Writes to the sink, behind room for the head of an ext object. @returns The end. */
+  #encode(record: RecordOf<F>): number {
+    SINK.at = EXT_HEAD_MAX;
+    this.writeTo(record, SINK);
+    return SINK.at;
   }
 
   #groupsOf(record: { readonly [name: string]: unknown }): readonly unknown[] {
@@ -162,34 +161,16 @@ export class Schema<F extends Fields> {
 
 const NO_GROUPS: readonly unknown[] = [];
 
-// One reused library decoder per longest bin; none is entered twice at a time, because nothing is called back.
-const libraryDecoders = new Map<number, Decoder>();
-
-function libraryDecoder(maxBinLength: number): Decoder {
-  const known = libraryDecoders.get(maxBinLength);
-  if (known !== undefined) return known;
-  const made = new Decoder({
-    maxArrayLength: MAX_ARRAY_LENGTH,
-    maxBinLength,
-    maxStrLength: MAX_STR_LENGTH,
-    maxMapLength: 0,
-    maxExtLength: 0,
-  });
-  libraryDecoders.set(maxBinLength, made);
-  return made;
-}
+// One for all schemas: nothing is called back while a record is written.
+const SINK = new Sink();
 
 /**
  * Describes a positional array.
  *
  * @param fields Fields by name, in wire order; a `flat` or `flatOf` may stand last.
- * @param options.maxBin Longest bin the library may accept, in bytes; the fields bound each bin by themselves.
  */
-export function schema<F extends Fields>(
-  fields: F,
-  options: { readonly maxBin?: number } = {},
-): Schema<F> {
-  return new Schema(fields, options.maxBin ?? MAX_BIN_LENGTH);
+export function schema<F extends Fields>(fields: F): Schema<F> {
+  return new Schema(fields);
 }
 
 /** An array inside an array, as a record of its own. */
@@ -198,9 +179,7 @@ export function nested<F extends Fields>(inner: Schema<F>): Field<RecordOf<F>> {
     expects: "an array",
     notation: inner.notation,
     minSize: inner.minSize,
-    depth: inner.depth,
-    read: (value, name) => inner.read(value, name) as RecordOf<F>,
-    size: (record) => inner.size(record),
-    write: (record, into, at) => inner.write(record, into, at),
+    read: (from, name) => inner.read(from, name),
+    write: (record, into) => inner.writeTo(record, into),
   };
 }

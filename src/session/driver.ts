@@ -11,7 +11,8 @@ import {
   type StreamId,
 } from "./core/index.ts";
 import type { EstablishedLink } from "./establish.ts";
-import { giveBuffer, SocketLink, takeBuffer } from "./link.ts";
+import { giveStaging, takeStaging } from "../staging.ts";
+import { SocketLink } from "./link.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 
 /** What a session tells its owner. Called synchronously; must not throw. */
@@ -19,8 +20,8 @@ export interface SessionEvents {
   /** The peer opened a stream. Returns who takes its events, or undefined to refuse it undelivered. */
   accept(stream: Stream, kind: number): StreamEvents | undefined;
   status(status: SessionStatus): void;
-  /** A handler above threw: a bug. The stream it concerned was reset, the session goes on. */
-  fault(error: unknown, stream: StreamId): void;
+  /** A bug: a handler above threw and its stream was reset, or (no stream) the core did and the session ends. */
+  fault(error: unknown, stream: StreamId | undefined): void;
 }
 
 /** A timer is moved only when it must fire earlier by more than this, ms. */
@@ -30,10 +31,14 @@ const TIMER_MOST_MS = 2 ** 31 - 1;
 
 const NOTHING = new Uint8Array(0);
 
+/** One stream between its owner and the core. */
 class SessionStream implements Stream {
   readonly id: StreamId;
   readonly #session: Session;
   readonly #core: SessionCore;
+  events: StreamEvents | undefined;
+  /** The owner wants no more bytes: those that were on their way out of the core are not given to it. */
+  isStopped = false;
 
   constructor(session: Session, core: SessionCore, id: StreamId) {
     this.#session = session;
@@ -51,6 +56,7 @@ class SessionStream implements Stream {
     this.#core.reset(this.id, code, this.#session.touch());
   }
   stop(code: number): void {
+    this.isStopped = true;
     this.#core.stop(this.id, code, this.#session.touch());
   }
   consumed(bytes: number): void {
@@ -65,12 +71,14 @@ export class Session {
   readonly #links = new Map<LinkNumber, SocketLink>();
   /** Links that asked for a batch. */
   readonly #wanting = new Set<LinkNumber>();
-  readonly #streams = new Map<StreamId, StreamEvents>();
+  readonly #streams = new Map<StreamId, SessionStream>();
   #isTickScheduled = false;
   #timer: Timer | undefined;
   #timerAt = Number.POSITIVE_INFINITY;
   #isClosed = false;
   #isDraining = false;
+  #isPerforming = false;
+  #now = 0;
 
   constructor(options: SessionOptions, events: SessionEvents) {
     this.#core = new SessionCore(options);
@@ -109,6 +117,8 @@ export class Session {
     this.#links.set(number, link);
     this.#handle({ kind: "linkAttached", link: number, decoder });
     this.#handle({ kind: "linkBytes", link: number, bytes: NOTHING });
+    // Lost between the end of the handshake and now: no event will tell.
+    if (socket.destroyed) link.fail();
   }
 
   /**
@@ -124,7 +134,8 @@ export class Session {
     const id = this.#core.open(kind, head, fin, this.touch());
     if (typeof id === "string") return id;
     const stream = new SessionStream(this, this.#core, id);
-    this.#streams.set(id, attach(stream));
+    this.#streams.set(id, stream);
+    stream.events = attach(stream);
     return stream;
   }
 
@@ -141,7 +152,8 @@ export class Session {
   /** A method of the core is about to be called: what it causes is performed in this tick. Returns the time for it. */
   touch(): number {
     this.#scheduleTick();
-    return performance.now();
+    // While outputs are performed the time of their input holds: one look at the clock per event is enough.
+    return this.#isPerforming ? this.#now : performance.now();
   }
 
   #scheduleTick(): void {
@@ -160,15 +172,34 @@ export class Session {
     const link = this.#links.get(number);
     this.#wanting.delete(number);
     if (link === undefined || !link.isIdle) return;
-    const buffer = takeBuffer();
-    const length = this.#core.fill(number, buffer, performance.now());
+    const buffer = takeStaging();
+    let length = 0;
+    try {
+      length = this.#core.fill(number, buffer, performance.now());
+    } catch (error) {
+      this.#broken(error);
+    }
     if (length > 0) link.write(buffer, length);
-    else giveBuffer(buffer);
+    else giveStaging(buffer);
+  }
+
+  /** An invariant of the core does not hold: this session ends, the process lives. */
+  #broken(error: unknown): void {
+    this.#events.fault(error, undefined);
+    this.close(SESSION_CODES.INTERNAL_ERROR.code, error instanceof Error ? error.message : "");
   }
 
   #handle(input: SessionInput): void {
     const now = performance.now();
-    for (const output of this.#core.handle(input, now)) this.#perform(output);
+    this.#now = now;
+    this.#isPerforming = true;
+    try {
+      for (const output of this.#core.handle(input, now)) this.#perform(output);
+    } catch (error) {
+      this.#broken(error);
+    } finally {
+      this.#isPerforming = false;
+    }
     this.#arm(now);
   }
 
@@ -209,19 +240,20 @@ export class Session {
   #performStream(output: Extract<SessionOutput, { stream: StreamId }>): void {
     if (output.kind === "streamOpened") {
       const stream = new SessionStream(this, this.#core, output.stream);
-      const taker = this.#events.accept(stream, output.streamKind);
-      if (taker === undefined) this.#core.refuse(output.stream, this.touch());
-      else this.#streams.set(output.stream, taker);
+      stream.events = this.#events.accept(stream, output.streamKind);
+      if (stream.events === undefined) this.#core.refuse(output.stream, this.touch());
+      else this.#streams.set(output.stream, stream);
       return;
     }
-    const events = this.#streams.get(output.stream);
-    if (events === undefined) return; // refused
+    const stream = this.#streams.get(output.stream);
+    const events = stream?.events;
+    if (stream === undefined || events === undefined) return; // refused
     switch (output.kind) {
       case "streamBytes":
-        events.bytes(output.bytes);
+        if (!stream.isStopped) events.bytes(output.bytes);
         break;
       case "streamEnded":
-        events.ended();
+        if (!stream.isStopped) events.ended();
         break;
       case "streamWritable":
         events.writable();
@@ -243,6 +275,7 @@ export class Session {
 
   #arm(now: number): void {
     const deadline = this.#core.deadline();
+    if (deadline === Number.POSITIVE_INFINITY && this.#isClosed) clearTimeout(this.#timer);
     if (deadline >= this.#timerAt - TIMER_SLACK_MS) return;
     clearTimeout(this.#timer);
     this.#timerAt = deadline;

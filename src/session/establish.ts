@@ -44,7 +44,10 @@ export interface AcceptedLink extends EstablishedLink {
   readonly sessionId: Uint8Array;
 }
 
-export interface ConnectedLink extends EstablishedLink, Readiness {}
+export interface ConnectedLink extends EstablishedLink, Readiness {
+  /** From HELLO to EDGE_AUTH, ms: the first look at the round trip. */
+  readonly rttMs: number;
+}
 
 /** The exporters of a live TLS 1.3 link. */
 function exportersOf(socket: TLSSocket): Exporters {
@@ -112,6 +115,15 @@ class FrameSource {
     }
   }
 
+  /** @throws HandshakeError `LINK_CLOSED` when the other end has left meanwhile. */
+  assertOpen(): void {
+    if (this.#failure === undefined) return;
+    throw new HandshakeError("LINK_CLOSED", `The handshake ended early: ${this.#failure.message}`, {
+      retryable: true,
+      cause: this.#failure,
+    });
+  }
+
   #more(withinMs: number): Promise<void> {
     return new Promise<void>((resolve) => {
       const timer = setTimeout(resolve, withinMs);
@@ -142,8 +154,6 @@ export interface ConnectOptions {
   readonly instance: Uint8Array;
   readonly parameters: TransportParameters;
   readonly application: Uint8Array;
-  /** Is called when the edge is proven and before the third frame leaves: what must be on disk by then is written here. */
-  readonly beforeProof?: () => Promise<void>;
 }
 
 /**
@@ -162,11 +172,12 @@ export async function connectLink(
       exporters: exportersOf(socket),
     });
     source.decoder.expect("edgeAuth", "refused");
+    const askedAt = performance.now();
     socket.write(handshake.hello());
     if ((await source.next(ANSWER_MS)) === "refused")
       throw handshake.refused(source.decoder.record("refused"));
+    const rttMs = performance.now() - askedAt;
     const proof = handshake.edgeAuth(source.decoder.record("edgeAuth"), source.decoder.raw);
-    await options.beforeProof?.();
     source.decoder.expect("ready", "refused");
     socket.write(proof);
     if ((await source.next(ANSWER_MS)) === "refused")
@@ -174,7 +185,7 @@ export async function connectLink(
     const ready = handshake.ready(source.decoder.record("ready"));
     source.decoder.enterLive(options.parameters.maxDatagram);
     source.release();
-    return { socket, decoder: source.decoder, ...ready };
+    return { socket, decoder: source.decoder, rttMs, ...ready };
   } catch (error) {
     socket.destroy();
     throw error;
@@ -225,6 +236,7 @@ export async function acceptLink(socket: TLSSocket, options: AcceptOptions): Pro
     const objection = options.judge(admission, proven);
     if (objection !== undefined)
       throw refusal(objection, `Refused "${admission.name}" with ${objection}`, 0);
+    source.assertOpen();
     const sessionId = randomBytes(RANDOM_ID_BYTES);
     socket.write(handshake.ready(sessionId, 0, options.parameters, admission.application));
     source.decoder.enterLive(options.parameters.maxDatagram);

@@ -1,10 +1,8 @@
 // This file is a TLS socket as a link: whole batches in, chunks out, one write outstanding. PROTOCOL §6.4, §6.5.
 import type { TLSSocket } from "node:tls";
-import { BATCH_BYTES } from "../wire/index.ts";
+import { giveStaging } from "../staging.ts";
 import type { LinkLoss } from "./core/index.ts";
 
-/** Buffers kept for the next batch; a link needs one only while its write is outstanding. */
-const SPARE_BUFFERS = 16;
 /** A FIN that cannot leave waits no longer, ms. */
 const CLOSE_MS = 1_000;
 
@@ -16,24 +14,10 @@ export interface LinkEvents {
   lost(cause: LinkLoss): void;
 }
 
-const spare: Uint8Array[] = [];
-
-/**
- * A buffer of `BATCH_BYTES` for the next batch, shared by all links: the socket keeps what it is given until the
- * write's callback, so a buffer returns to the pool only there.
- */
-export function takeBuffer(): Uint8Array {
-  return spare.pop() ?? new Uint8Array(BATCH_BYTES);
-}
-
-export function giveBuffer(buffer: Uint8Array): void {
-  if (spare.length < SPARE_BUFFERS) spare.push(buffer);
-}
-
 export class SocketLink {
   readonly #socket: TLSSocket;
   readonly #events: LinkEvents;
-  #buffer: Uint8Array | undefined;
+  #buffer: Buffer | undefined;
   #isOver = false;
 
   /** Takes over an established socket: its listeners are ours from here on. */
@@ -55,8 +39,8 @@ export class SocketLink {
     return this.#buffer === undefined && !this.#isOver;
   }
 
-  /** Writes the first `length` bytes of a buffer of `takeBuffer`; ownership passes. The link must be idle. */
-  write(buffer: Uint8Array, length: number): void {
+  /** Writes the first `length` bytes of a buffer of `takeStaging`; ownership passes. The link must be idle. */
+  write(buffer: Buffer, length: number): void {
     this.#buffer = buffer;
     this.#socket.write(buffer.subarray(0, length), this.#written);
   }
@@ -72,15 +56,15 @@ export class SocketLink {
     setTimeout(() => this.#socket.destroy(), CLOSE_MS).unref();
   }
 
-  abort(): void {
-    this.#isOver = true;
-    this.#socket.destroy();
+  /** The socket was destroyed before its events were listened to. */
+  fail(): void {
+    this.#lose("rst");
   }
 
   readonly #written = (error?: Error | null): void => {
     const buffer = this.#buffer;
     this.#buffer = undefined;
-    if (buffer !== undefined) giveBuffer(buffer);
+    if (buffer !== undefined) giveStaging(buffer);
     if (this.#isOver) return;
     // Without this look a callback that writes again would spin for ever after a destroy.
     if (error) this.#lose("write");

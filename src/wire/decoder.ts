@@ -277,7 +277,7 @@ export class FrameDecoder {
       this.#takeData(spec, frame, payload, end);
     } else {
       this.bytes = EMPTY;
-      this.#record = this.#decode(spec, spec.schema, frame.subarray(payload, end));
+      this.#record = this.#decode(spec, spec.schema, payload);
     }
     return spec.name;
   }
@@ -295,9 +295,9 @@ export class FrameDecoder {
     this.bytes = frame.subarray(payload + DATA_FIELDS_BYTES, end);
   }
 
-  #decode(spec: FrameSpec, schema: NonNullable<FrameSpec["schema"]>, payload: Uint8Array): unknown {
+  #decode(spec: FrameSpec, schema: NonNullable<FrameSpec["schema"]>, start: number): unknown {
     try {
-      const record = schema.decode(payload);
+      const record = schema.decode(this.#frame, start, this.#end);
       const fault = spec.name === "sync" ? faultOfSync(record as ControlRecord<"sync">) : undefined;
       if (fault === undefined) return record;
       return refuse(spec, ` with ${fault}`);

@@ -1,16 +1,20 @@
-// This file is what the tests of the executable share: where it is, a home of its own, and processes with deadlines.
+// This file is what the tests of the executable share: where it is, a home of its own, and its processes.
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { type Ended, Program, type Wait } from "./program.ts";
 
-export const TUNL = fileURLToPath(new URL("../../dist/tunl", import.meta.url));
+/** `TUNL_EXECUTABLE` names another one, such as a release file. */
+export const TUNL =
+  process.env["TUNL_EXECUTABLE"] ?? fileURLToPath(new URL("../../dist/tunl", import.meta.url));
 
 /** False: the tests skip; `bun run test` builds it first. */
 export const IS_BUILT = existsSync(TUNL);
-if (!IS_BUILT) console.warn("Skipped: dist/tunl is not built, run npm run build");
+if (!IS_BUILT) console.warn(`Skipped: ${TUNL} is not built, run npm run build`);
 
-const DEADLINE_MS = 20_000;
+/** True for the long forms of tests: `bun run test --slow`. */
+export const IS_SLOW = process.env["TUNL_SLOW"] === "1";
 
 /** A directory that is gone at the end; sockets in it stay short. */
 export class Home implements Disposable {
@@ -21,106 +25,51 @@ export class Home implements Disposable {
   }
 }
 
-/** What a process is given besides its arguments. */
+/** What a process of the executable is given besides its arguments. */
 export interface Surroundings {
   readonly home: string;
   readonly directory?: string;
   readonly environment?: Readonly<Record<string, string>>;
+  /** Killed when it runs longer, ms; 20 s if absent. */
+  readonly deadlineMs?: number;
+  /** Starts the executable through another program, such as `setpriv`. */
+  readonly through?: readonly string[];
 }
 
-/** How a process ended. */
-export interface Ended {
-  readonly code: number;
-  readonly stdout: string;
-  readonly stderr: string;
-}
+/** One line of a log in JSON. */
+export type Event = Readonly<Record<string, unknown>>;
 
 /** Runs to the end. */
 export async function tunl(
   arguments_: readonly string[],
   surroundings: Surroundings,
 ): Promise<Ended> {
-  const running = new Running(arguments_, surroundings);
-  return running.ended;
+  await using running = new Running(arguments_, surroundings);
+  return await running.ended;
 }
 
-/** One process: killed at the deadline, and when it leaves the scope. */
-export class Running implements AsyncDisposable {
-  readonly ended: Promise<Ended>;
-  readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
-  readonly #lines: string[] = [];
-  #onLine: () => void = () => undefined;
-  #isOver = false;
-
-  constructor(arguments_: readonly string[], { home, directory, environment }: Surroundings) {
-    this.#child = Bun.spawn([TUNL, ...arguments_], {
-      cwd: directory ?? home,
-      stdin: "ignore",
-      stdout: "pipe",
-      stderr: "pipe",
+/** One process of the executable: killed at the deadline, and when it leaves the scope. */
+export class Running extends Program {
+  constructor(arguments_: readonly string[], surroundings: Surroundings) {
+    const { home, directory, environment, deadlineMs, through = [] } = surroundings;
+    super([...through, TUNL, ...arguments_], {
+      directory: directory ?? home,
       // Nothing of the tester's own surroundings: PATH is not needed either.
-      env: { HOME: home, TUNL_HOME: home, ...environment },
-      timeout: DEADLINE_MS,
-      killSignal: "SIGKILL",
+      environment: { HOME: home, TUNL_HOME: home, ...environment },
+      ...(deadlineMs !== undefined && { deadlineMs }),
     });
-    this.ended = this.#end();
   }
 
-  get pid(): number {
-    return this.#child.pid;
+  /** Waits for a log line with this event. @throws if the process ends or the time passes before. */
+  event(name: string, wait: Wait = {}): Promise<Event> {
+    return this.find((line) => readEvent(line, name), `its event "${name}"`, wait);
   }
+}
 
-  signal(signal: "SIGINT" | "SIGTERM" | "SIGHUP"): void {
-    this.#child.kill(signal);
-  }
-
-  /** Waits for a log line with this event. @throws if the process ends or 20 s pass before. */
-  async event(name: string): Promise<Readonly<Record<string, unknown>>> {
-    for (let index = 0; ; index++) {
-      while (index >= this.#lines.length) {
-        if (this.#isOver)
-          throw new Error(
-            `The process ended before its event "${name}":\n${this.#lines.join("\n")}`,
-          );
-        await new Promise<void>((resolve) => (this.#onLine = resolve));
-      }
-      const line = this.#lines[index] as string;
-      if (!line.startsWith("{")) continue;
-      const record: Readonly<Record<string, unknown>> = JSON.parse(line);
-      if (record["event"] === name) return record;
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.#child.kill("SIGKILL");
-    await this.#child.exited;
-  }
-
-  async #end(): Promise<Ended> {
-    const [stdout, stderr] = await Promise.all([
-      new Response(this.#child.stdout).text(),
-      this.#readErrors(),
-    ]);
-    const code = await this.#child.exited;
-    return { code, stdout, stderr };
-  }
-
-  async #readErrors(): Promise<string> {
-    const decoder = new TextDecoder();
-    let text = "";
-    let rest = "";
-    for await (const bytes of this.#child.stderr) {
-      const piece = decoder.decode(bytes, { stream: true });
-      text += piece;
-      const lines = (rest + piece).split("\n");
-      rest = lines.pop() as string;
-      this.#lines.push(...lines);
-      this.#onLine();
-    }
-    this.#isOver = true;
-    this.#onLine();
-    return text;
-  }
+function readEvent(line: string, name: string): Event | undefined {
+  if (!line.startsWith("{")) return undefined;
+  const record: Event = JSON.parse(line);
+  return record["event"] === name ? record : undefined;
 }
 
 /** Arguments of an edge on ports of the system's choice, with JSON lines. */

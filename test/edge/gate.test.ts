@@ -5,7 +5,14 @@ import { openStore } from "../../src/edge/store/index.ts";
 import type { Store } from "../../src/edge/store/index.ts";
 import type { LogRecord } from "../../src/log.ts";
 import type { Admission, Enrolment, Gate } from "../../src/session/index.ts";
-import { Directory, DOMAINS, makeLog, optionsFor, TUNNEL_CODE } from "./store/fixture.ts";
+import {
+  Directory,
+  DOMAINS,
+  makeLog,
+  optionsFor,
+  TUNNEL_CODE,
+  refusalOf,
+} from "./store/fixture.ts";
 
 const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
 const FOR_TUNNEL = json({
@@ -128,7 +135,7 @@ describe("gate", () => {
   test("passes a failure of the store on instead of calling it a refusal", async () => {
     await using own = await rig();
     await own.store[Symbol.asyncDispose]();
-    await expect(own.gate.enrol(enrolment(makeCode()))).rejects.toMatchObject({
+    expect(await refusalOf(own.gate.enrol(enrolment(makeCode())))).toMatchObject({
       code: "STORE_FAILED",
     });
   });

@@ -72,10 +72,7 @@ describe("grants", () => {
       ),
     );
     view.apply(
-      viewOf({ "app.example.com": mine })
-        .hosts[Symbol.iterator]()
-        .toArray()
-        .map((row) => ({ table: "hosts", row })),
+      [...viewOf({ "app.example.com": mine }).hosts].map((row) => ({ table: "hosts", row })),
     );
     expect(isGranted(view, "app.example.com", mine)).toBe(true);
     expect(isGranted(view, "host-9999.example.com", other)).toBe(true);

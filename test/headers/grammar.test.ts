@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test";
+import { latin1 } from "../../src/bytes.ts";
 import {
   CLASS,
   encodeAscii,
@@ -6,7 +7,6 @@ import {
   HEX,
   HEX_VALUE,
   isToken,
-  latin1,
   LOWER,
   QUOTED_TEXT,
   skipBlanks,

@@ -8,6 +8,9 @@ import {
   binUpTo,
   bool,
   flat,
+  ExtHead,
+  extHeadSize,
+  type Field,
   flatOf,
   int,
   integer,
@@ -23,23 +26,20 @@ import {
 import { Random, seedOf } from "./random.ts";
 
 /** The shape of a request head (http.md §5.1): every kind of field in one place. */
-const HEAD = schema(
-  {
-    id: bin(16),
-    method: binUpTo(64),
-    scheme: integer(0, 1),
-    fields: binUpTo(40 * 1_024),
-    length: int,
-    upgrade: nilable(binUpTo(64)),
-    visitor: nested(
-      schema({ address: binOf(4, 16), port: integer(0, 65_535), protocol: strUpTo(16) }),
-    ),
-    tls: nilable(
-      nested(schema({ version: strUpTo(16), name: strUpTo(253), print: nilable(bin(32)) })),
-    ),
-  },
-  { maxBin: 48 * 1_024 },
-);
+const HEAD = schema({
+  id: bin(16),
+  method: binUpTo(64),
+  scheme: integer(0, 1),
+  fields: binUpTo(40 * 1_024),
+  length: int,
+  upgrade: nilable(binUpTo(64)),
+  visitor: nested(
+    schema({ address: binOf(4, 16), port: integer(0, 65_535), protocol: strUpTo(16) }),
+  ),
+  tls: nilable(
+    nested(schema({ version: strUpTo(16), name: strUpTo(253), print: nilable(bin(32)) })),
+  ),
+});
 
 const SAMPLE = {
   id: new Uint8Array(16).fill(7),
@@ -102,6 +102,47 @@ describe("schema", () => {
     const decoded = HEAD.decode(bytes);
     expect(decoded.fields.buffer).toBe(bytes.buffer);
     expect(decoded.visitor.address.buffer).toBe(bytes.buffer);
+  });
+
+  test("decodes a part of a buffer, and reads nothing behind its end", () => {
+    const bytes = HEAD.encode(SAMPLE);
+    const chunk = new Uint8Array(bytes.length + 20).fill(0x05);
+    chunk.set(bytes, 10);
+    const end = 10 + bytes.length;
+    expect(HEAD.decode(chunk, 10, end)).toEqual(HEAD.decode(bytes));
+    refused(() => HEAD.decode(chunk, 10, end - 1));
+    expect(refused(() => HEAD.decode(chunk, 10, end + 2))).toContain("2 bytes are left over");
+    // The bytes that are missing follow, but belong to something else.
+    const cut = new Map<Field<unknown>, readonly string[]>([
+      [uint, ["cc", "cd00", "ce000000", "cf00", "ca000000"]],
+      [nilable(binUpTo(9)), ["c4", "c401", "c500", "c5000200"]],
+      [strUpTo(9), ["a1", "a2c3", "d9", "d901"]],
+      [list(strUpTo(9), 0, 2), ["dc00", "91cd00", "91a2c3"]],
+      [values(2), ["dd0000", "91cd00", "91a2c3", "9191cc", "91c40200"]],
+    ]);
+    const forms = [...cut].flatMap(([field, all]) => all.map((hex) => ({ field, hex })));
+    for (const { field, hex } of forms) {
+      const bytes = Buffer.from(`91${hex}0000000000000000`, "hex");
+      const message = refused(() => schema({ v: field }).decode(bytes, 0, 1 + hex.length / 2));
+      expect([hex, message]).toEqual([hex, "Payload ends inside a value"]);
+    }
+    expect(forms.length).toBeGreaterThan(20);
+  });
+
+  test("writes an ext object under the smallest head, within the size allowed", () => {
+    const one = schema({ data: binUpTo(70_000) });
+    const head = new ExtHead();
+    for (const length of [0, 5, 12, 13, 14, 252, 253, 254, 255, 65_531, 65_532, 65_533, 70_000]) {
+      const record = { data: new Uint8Array(length).fill(9) };
+      const size = one.size(record);
+      const bytes = one.encodeExt(0x21, record, size);
+      const start = head.read(bytes, 0, bytes.length);
+      expect([start, head.type, head.length]).toEqual([extHeadSize(size), 0x21, size]);
+      expect(bytes.subarray(start)).toEqual(one.encode(record));
+      expect(() => one.encodeExt(0x21, record, size - 1)).toThrow(
+        `BUG: ext object 33 of ${size} bytes, allowed ${size - 1}`,
+      );
+    }
   });
 
   test("refuses every strict prefix and a trailing byte", () => {
@@ -252,7 +293,7 @@ describe("schema", () => {
   });
 });
 
-describe("outline", () => {
+describe("announcements", () => {
   const open = schema({ a: uint, b: binUpTo(16_384), c: values(128) });
 
   test("allocates nothing for an array that announces 50 million values", () => {
@@ -282,10 +323,13 @@ describe("outline", () => {
   test("refuses nesting before the library allocates for each level", () => {
     const payload = new Uint8Array(16_383);
     for (let at = 0; at < payload.length; at += 3) payload.set([0xdc, 0x02, 0x00], at);
-    expect(refused(() => open.decode(payload))).toContain("nested deeper than 3");
+    refused(() => open.decode(payload));
+    const first = schema({ v: values(512) });
+    payload.set([0x91, 0xdc, 0x02, 0x00, 0xdc, 0x02, 0x00, 0xdc, 0x02, 0x00]);
+    expect(refused(() => first.decode(payload))).toContain("nested deeper than 2");
     const before = process.memoryUsage().rss;
     // Each of these would be 22 MiB of arrays.
-    for (let round = 0; round < 100; round++) refused(() => open.decode(payload));
+    for (let round = 0; round < 100; round++) refused(() => first.decode(payload));
     expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1_048_576);
     refused(() => schema({ a: uint }).decode(Buffer.from("919100", "hex")));
   });
@@ -305,50 +349,5 @@ describe("outline", () => {
     for (const hex of ["", "c0", "07", "a0", "c400", "80", "d51000", "cb0000000000000000"]) {
       refused(() => open.decode(Buffer.from(hex, "hex")));
     }
-  });
-
-  test("agrees with the library on random values and random damage", () => {
-    const random = new Random(seedOf("outline"));
-    const any = schema({ v: values(512) }, { maxBin: 100_000 });
-    const scalar = (): unknown =>
-      [
-        random.integer(),
-        -random.integer(),
-        true,
-        null,
-        1.5,
-        "täxt".repeat(random.below(9)),
-        random.bytes(random.below(300)),
-      ][random.below(7)];
-    let accepted = 0;
-    let refusals = 0;
-    for (let round = 0; round < 3_000; round++) {
-      const inner = Array.from({ length: random.below(6) }, () =>
-        random.below(4) === 0 ? Array.from({ length: random.below(20) }, scalar) : scalar(),
-      );
-      const bytes = encode([inner]);
-      if (random.below(2) === 0) bytes[random.below(bytes.length)] = random.below(256);
-      let library: unknown;
-      try {
-        library = decode(bytes);
-      } catch {
-        library = undefined;
-      }
-      let ours: readonly unknown[] | undefined;
-      try {
-        ours = any.decode(bytes).v;
-      } catch (error) {
-        if (!(error instanceof MsgpackError)) throw error;
-      }
-      if (ours === undefined) {
-        refusals += 1;
-        continue;
-      }
-      accepted += 1;
-      // Whatever we accept the library reads the same; the reverse does not hold, because maps and nesting are refused.
-      expect(JSON.stringify(ours)).toBe(JSON.stringify((library as unknown[])[0]));
-    }
-    expect(accepted).toBeGreaterThan(1_000);
-    expect(refusals).toBeGreaterThan(100);
   });
 });

@@ -50,6 +50,8 @@ export class Pipe {
     const end = start + bytes.length / bytesPerMs;
     this.#busyUntil = end;
     this.#clock.at(end - this.#random.next() * bufferMs, left);
+    // A mutant dropped all of it.
+    if (bytes.length === 0) return;
     for (const [from, to] of this.#cuts(bytes.length, pieces)) {
       const arrival = start + ((end - start) * to) / bytes.length + delayMs;
       this.#lastArrival = Math.max(this.#lastArrival, arrival);

@@ -10,7 +10,12 @@ const KIB = 1_024;
 export type Fault =
   | { readonly kind: "none" | "goAway" | "close"; readonly side: Side; readonly atMs: number }
   /** The link dies when so many bytes were delivered to the side. */
-  | { readonly kind: "kill"; readonly side: Side; readonly afterBytes: number; readonly cause: "rst" | "fin" }
+  | {
+      readonly kind: "kill";
+      readonly side: Side;
+      readonly afterBytes: number;
+      readonly cause: "rst" | "fin";
+    }
   /** Both directions go dark. */
   | { readonly kind: "dark"; readonly side: Side; readonly atMs: number };
 
@@ -97,5 +102,10 @@ function fault(random: Random, activeMs: number): Fault {
   if (choice < 0.6) return { kind: "goAway", side: name, atMs };
   if (choice < 0.7) return { kind: "close", side: name, atMs };
   if (choice < 0.75) return { kind: "dark", side: name, atMs };
-  return { kind: "kill", side: name, afterBytes: random.size(400 * KIB), cause: random.pick(["rst", "fin"]) };
+  return {
+    kind: "kill",
+    side: name,
+    afterBytes: random.size(400 * KIB),
+    cause: random.pick(["rst", "fin"]),
+  };
 }

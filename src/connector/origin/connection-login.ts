@@ -1,5 +1,6 @@
 // This file is logins of a connection instead of a request: what they look like in either direction (http.md §11; S-09).
-import { equalsFolded, type HeaderBlock, latin1, nameId } from "../../headers/index.ts";
+import { latin1 } from "../../bytes.ts";
+import { equalsFolded, type HeaderBlock, nameId } from "../../headers/index.ts";
 
 const WWW_AUTHENTICATE = nameId("www-authenticate");
 const PROXY_AUTHENTICATE = nameId("proxy-authenticate");

@@ -36,7 +36,8 @@ export function createVisitorServer(options: VisitorServerOptions): Server {
   const server = createServer({
     minVersion: options.minVersion,
     ciphers: AEAD_SUITES,
-    ALPNProtocols: ["http/1.1"],
+    // A visitor that offers 1.0 alone would get an alert: `curl --http1.0`, old health checks.
+    ALPNProtocols: ["http/1.1", "http/1.0"],
     // Both ends may close by halves; a missing one here truncates replies (platform.md §2).
     allowHalfOpen: true,
     SNICallback: (sent, answer) => {

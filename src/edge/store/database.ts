@@ -87,12 +87,15 @@ export function unwritable(directory: string, error: unknown): TunlError {
 /**
  * Names the failure of one change.
  *
- * @returns `STORE_FULL` and `STORE_FAILED`, both retryable; `STATE_DAMAGED` once the file cannot be trusted. Our own
- *   errors as they are.
+ * @returns `STORE_FULL` and `STORE_FAILED`, both retryable; `STATE_DAMAGED` once the file cannot be trusted; `BUG` for
+ *   what no disk is guilty of. Our own errors as they are.
  */
 export function changeError(error: unknown): TunlError {
   if (error instanceof TunlError) return error;
   const code = codeOf(error);
+  if (!(error instanceof SQLiteError) || code.startsWith("SQLITE_CONSTRAINT")) {
+    return new TunlError("BUG", `BUG: change was not saved: ${messageOf(error)}`, { cause: error });
+  }
   if (isDamage(code)) {
     return new TunlError(
       "STATE_DAMAGED",

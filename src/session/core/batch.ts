@@ -147,7 +147,7 @@ export class Batch {
   }
 
   #streamFrames(stream: StreamState): void {
-    const { id, dirty, receive, send } = stream;
+    const { id, dirty, needsOpen, receive, send } = stream;
     stream.dirty = 0;
     if ((dirty & DIRTY.ack) !== 0 && receive.isAckOwed) {
       receive.isAckOwed = false;
@@ -161,13 +161,9 @@ export class Batch {
       if (stream.needsOpen) this.#open(stream, 0);
       this.#write("reset", { id, code: send.resetCode, finalSize: send.highest });
     }
-    // Before its OPEN nothing is said of a stream; `#streams` marks the stop again behind it.
-    if (
-      (dirty & DIRTY.stop) !== 0 &&
-      receive.stopCode !== undefined &&
-      receive.isOpen &&
-      !stream.needsOpen
-    ) {
+    // Before its OPEN nothing is said of a stream: a stop waits for it, here or in `#streams`. A refusal is said in any state.
+    const isStopDue = ((dirty & DIRTY.stop) !== 0 || needsOpen) && !stream.needsOpen;
+    if (isStopDue && receive.stopCode !== undefined && (receive.isOpen || stream.isRefused)) {
       this.#write("stopSending", { id, code: receive.stopCode });
     }
     if ((dirty & DIRTY.finish) !== 0 && send.isFinDue) this.#data(stream, 0);

@@ -1,21 +1,10 @@
 // This file is what received frames do to a session: the checks and effects of the tables in PROTOCOL §2.2.
-import {
-  CONNECTOR_OPENS,
-  CONNECTOR_OPENS_WINDOW_MS,
-  CONTROL_FRAMES,
-  type ControlRecord,
-  DATA_FRAMES,
-  type FrameDecoder,
-  IDLE_FRAMES_PER_SECOND,
-  IDLE_FRAMES_WINDOW_MS,
-  SESSION_CODES,
-  type SessionCodeName,
-  STREAM_CODES,
-} from "../../wire/index.ts";
-import { TransportError } from "../errors.ts";
+import { type ControlRecord, type FrameDecoder, STREAM_CODES } from "../../wire/index.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LinkState } from "./links.ts";
+import { References } from "./references.ts";
 import { DIRTY, StreamState } from "./streams.ts";
+import { PeerLoad, violation } from "./violations.ts";
 
 /** What a frame that concerns the whole session asks of it. */
 export interface InboundEvents {
@@ -24,32 +13,11 @@ export interface InboundEvents {
   closed(code: number, message: string, now: number): void;
 }
 
-/** How often something happened within a window of time; the window starts anew when it is over. */
-class Rate {
-  readonly #windowMs: number;
-  #since = Number.NEGATIVE_INFINITY;
-  #count = 0;
-
-  constructor(windowMs: number) {
-    this.#windowMs = windowMs;
-  }
-
-  /** Counts one more and returns how many there are in the window. */
-  count(now: number): number {
-    if (now - this.#since >= this.#windowMs) {
-      this.#since = now;
-      this.#count = 0;
-    }
-    this.#count += 1;
-    return this.#count;
-  }
-}
-
 export class Inbound {
   readonly #ledger: Ledger;
   readonly #events: InboundEvents;
-  readonly #opens = new Rate(CONNECTOR_OPENS_WINDOW_MS);
-  readonly #idleFrames = new Rate(IDLE_FRAMES_WINDOW_MS);
+  readonly #load = new PeerLoad();
+  readonly #references: References;
   /** OPENs are refused from here on: we drain. */
   isRefusing = false;
   /** CLOSE came: what follows it is ignored. */
@@ -58,6 +26,7 @@ export class Inbound {
   constructor(ledger: Ledger, events: InboundEvents) {
     this.#ledger = ledger;
     this.#events = events;
+    this.#references = new References(ledger, this.#load);
   }
 
   /**
@@ -119,21 +88,21 @@ export class Inbound {
     const ledger = this.#ledger;
     switch (name) {
       case "ping":
-        if (!link.liveness.ping(decoder.record("ping").id, now)) this.#changedNothing(now);
+        if (!link.liveness.ping(decoder.record("ping").id, now)) this.#load.changedNothing(now);
         break;
       case "pong":
-        if (!link.liveness.pong(decoder.record("pong").id, now)) this.#changedNothing(now);
+        if (!link.liveness.pong(decoder.record("pong").id, now)) this.#load.changedNothing(now);
         break;
       case "maxData":
-        if (!ledger.credit.raise(decoder.record("maxData").limit)) this.#changedNothing(now);
+        if (!ledger.credit.raise(decoder.record("maxData").limit)) this.#load.changedNothing(now);
         break;
       case "maxStreams":
         if (!ledger.streams.raiseOpenLimit(decoder.record("maxStreams").count))
-          this.#changedNothing(now);
+          this.#load.changedNothing(now);
         break;
       case "goAway": {
         const { code, retryAfterMs } = decoder.record("goAway");
-        if (!this.#events.goAway(code, retryAfterMs)) this.#changedNothing(now);
+        if (!this.#events.goAway(code, retryAfterMs)) this.#load.changedNothing(now);
         break;
       }
       case "close": {
@@ -144,18 +113,18 @@ export class Inbound {
       }
       default:
         // SYNC, RETIRE and LINKS speak of more than one link; with one link at a time nothing follows from them.
-        this.#changedNothing(now);
+        this.#load.changedNothing(now);
     }
   }
 
   #open(link: LinkState, frame: ControlRecord<"open">, now: number): void {
     const { id, kind, fin, receiveLimit, data } = frame;
     const ledger = this.#ledger;
-    const meaning = ledger.streams.meaning(id);
-    if (meaning === "overLimit") this.#overLimit(id, "open");
-    if (ledger.streams.isOurs(id)) this.#state(id, "open", "which only we may open");
-    if (meaning === "forgotten") {
-      this.#answer(id, now);
+    this.#references.checkLimit(id, "open");
+    if (ledger.streams.isOurs(id))
+      this.#references.refuseState(id, "open", "which only we may open");
+    if (ledger.streams.meaning(id) === "forgotten") {
+      this.#references.answer(id, now);
       return;
     }
     let stream = ledger.streams.get(id);
@@ -167,7 +136,7 @@ export class Inbound {
     } else if (stream.send.credit.raise(receiveLimit)) {
       ledger.wake(stream, now);
     } else if (data.length === 0) {
-      this.#changedNothing(now);
+      this.#load.changedNothing(now);
     }
     this.#receive(link, stream, 0, data, fin, now);
   }
@@ -188,13 +157,7 @@ export class Inbound {
         `Received OPEN of kind ${kind}, accepted are ${local.acceptKinds.join(", ")}`,
       );
     }
-    if (side === "edge" && this.#opens.count(now) > CONNECTOR_OPENS) {
-      throw violation(
-        "EXCESSIVE_LOAD",
-        "open",
-        `Received more than ${CONNECTOR_OPENS} streams in ${CONNECTOR_OPENS_WINDOW_MS} ms`,
-      );
-    }
+    if (side === "edge") this.#load.opened(now);
     ledger.streams.opened(id);
     const stream = new StreamState(id, kind, false, link.number, receiveLimit, local.initialWindow);
     ledger.streams.add(stream);
@@ -212,7 +175,7 @@ export class Inbound {
     now: number,
   ): void {
     const frame = fin ? "dataFin" : "data";
-    const stream = this.#present(id, frame) ?? this.#absent(id, frame, now);
+    const stream = this.#references.findOrAnswer(id, frame, now);
     if (stream !== undefined) this.#receive(link, stream, offset, bytes, fin, now);
   }
 
@@ -234,7 +197,7 @@ export class Inbound {
       if (receive.state === "dataRecvd" || receive.state === "dataRead")
         this.#checkFinalSize(stream, end, fin);
       ledger.options.trace.dropped("duplicateBytes", bytes.length);
-      this.#changedNothing(now);
+      this.#load.changedNothing(now);
       this.#owe(link, stream, 0, now);
       return;
     }
@@ -276,7 +239,7 @@ export class Inbound {
       if (receive.stopCode === undefined) ledger.emit({ kind: "streamEnded", stream: stream.id });
     }
     if (fresh > 0 || fin) this.#owe(link, stream, Math.max(0, fresh), now);
-    else if (offset > 0 || bytes.length > 0) this.#changedNothing(now);
+    else if (offset > 0 || bytes.length > 0) this.#load.changedNothing(now);
   }
 
   /** An ACK is owed, except for a stream we refused: the opener must keep its bytes. */
@@ -299,7 +262,7 @@ export class Inbound {
   #reset(link: LinkState, frame: ControlRecord<"reset">, now: number): void {
     const { id, code, finalSize } = frame;
     const ledger = this.#ledger;
-    const stream = this.#present(id, "reset") ?? this.#absent(id, "reset", now);
+    const stream = this.#references.findOrAnswer(id, "reset", now);
     if (stream === undefined) return;
     const { receive } = stream;
     stream.isOpenAcknowledged = true;
@@ -326,11 +289,11 @@ export class Inbound {
       }
       ledger.resetReceiving(stream, finalSize, now);
       if (isRefusal(stream, code)) this.#returned(stream);
-      else if (receive.stopCode === undefined && !stream.isReturned) {
+      else if (receive.stopCode === undefined && stream.replay === undefined) {
         ledger.emit({ kind: "streamReset", stream: id, code, remote: true });
       }
     } else {
-      this.#changedNothing(now);
+      this.#load.changedNothing(now);
     }
     stream.isRefused = false;
     stream.hasPeerReset = true;
@@ -339,8 +302,8 @@ export class Inbound {
 
   /** The application gets all bytes of a refused stream back and may use them elsewhere. */
   #returned(stream: StreamState): void {
-    stream.isReturned = true;
     const replay = stream.send.bytes.replay();
+    stream.replay = replay;
     this.#ledger.resetSending(stream, STREAM_CODES.REFUSED.code);
     this.#ledger.emit({
       kind: "streamReset",
@@ -353,23 +316,23 @@ export class Inbound {
 
   #stopSending(frame: ControlRecord<"stopSending">, now: number): void {
     const { id, code } = frame;
-    const stream = this.#present(id, "stopSending") ?? this.#absentAcknowledged(id, "stopSending");
+    const stream = this.#references.find(id, "stopSending");
     if (stream !== undefined) stream.isOpenAcknowledged = true;
     if (stream !== undefined && isRefusal(stream, code)) this.#returned(stream);
     else if (stream !== undefined && this.#ledger.resetSending(stream, code)) {
       this.#ledger.emit({ kind: "streamStopped", stream: id, code });
     } else {
-      this.#changedNothing(now);
+      this.#load.changedNothing(now);
     }
   }
 
   #acks(entries: ControlRecord<"ack">["entries"], now: number): void {
     let hasChanged = false;
     for (const { id, received, ended } of entries) {
-      const stream = this.#present(id, "ack") ?? this.#absentAcknowledged(id, "ack");
+      const stream = this.#references.find(id, "ack");
       if (stream !== undefined && this.#ack(stream, received, ended)) hasChanged = true;
     }
-    if (!hasChanged) this.#changedNothing(now);
+    if (!hasChanged) this.#load.changedNothing(now);
   }
 
   /** Returns false where the entry says nothing new. */
@@ -403,76 +366,19 @@ export class Inbound {
   #streamLimits(entries: ControlRecord<"maxStreamData">["entries"], now: number): void {
     let hasChanged = false;
     for (const { id, limit } of entries) {
-      const stream =
-        this.#present(id, "maxStreamData") ?? this.#absentAcknowledged(id, "maxStreamData");
+      const stream = this.#references.find(id, "maxStreamData");
       if (stream === undefined) continue;
       stream.isOpenAcknowledged = true;
       if (!stream.send.credit.raise(limit)) continue;
       hasChanged = true;
       this.#ledger.wake(stream, now);
     }
-    if (!hasChanged) this.#changedNothing(now);
+    if (!hasChanged) this.#load.changedNothing(now);
   }
 
   #datagram(id: number): void {
-    if (this.#ledger.streams.meaning(id) === "overLimit") this.#overLimit(id, "datagram");
+    this.#references.checkLimit(id, "datagram");
     this.#ledger.options.trace.dropped("datagram", 1);
-  }
-
-  // What an id refers to
-
-  /** The present stream; one of ours whose OPEN has not left yet cannot be known to the peer. */
-  #present(id: number, frame: FrameName): StreamState | undefined {
-    const stream = this.#ledger.streams.get(id);
-    if (stream?.needsOpen) this.#state(id, frame, "which was not opened");
-    return stream;
-  }
-
-  /** DATA, DATA_FIN or RESET for a stream that is not there: forgotten ones are answered. */
-  #absent(id: number, frame: FrameName, now: number): undefined {
-    this.#checkForgotten(id, frame);
-    this.#answer(id, now);
-    return undefined;
-  }
-
-  /** ACK, MAX_STREAM_DATA or STOP_SENDING for a stream that is not there: for a forgotten one nothing follows. */
-  #absentAcknowledged(id: number, frame: FrameName): undefined {
-    this.#checkForgotten(id, frame);
-    return undefined;
-  }
-
-  #checkForgotten(id: number, frame: FrameName): void {
-    const meaning = this.#ledger.streams.meaning(id);
-    if (meaning === "overLimit") this.#overLimit(id, frame);
-    if (meaning !== "forgotten") this.#state(id, frame, "which was not opened");
-  }
-
-  #answer(id: number, now: number): void {
-    this.#changedNothing(now);
-    if (this.#ledger.answerForgotten(id)) return;
-    throw violation("EXCESSIVE_LOAD", "data", "Received too many frames for streams that are over");
-  }
-
-  #changedNothing(now: number): void {
-    const most = (IDLE_FRAMES_PER_SECOND * IDLE_FRAMES_WINDOW_MS) / 1_000;
-    if (this.#idleFrames.count(now) <= most) return;
-    throw violation(
-      "EXCESSIVE_LOAD",
-      "ping",
-      `Received more than ${most} frames that change nothing in ${IDLE_FRAMES_WINDOW_MS} ms`,
-    );
-  }
-
-  #overLimit(id: number, frame: FrameName): never {
-    throw violation(
-      "STREAM_LIMIT",
-      frame,
-      `Received stream ${id}, allowed are ${this.#ledger.streams.announced} streams`,
-    );
-  }
-
-  #state(id: number, frame: FrameName, why: string): never {
-    throw violation("STREAM_STATE", frame, `Received a frame for stream ${id}, ${why}`);
   }
 }
 
@@ -488,11 +394,4 @@ function isRefusal(stream: StreamState, code: number): boolean {
     send.state !== "resetSent" &&
     !send.isTerminal
   );
-}
-
-type FrameName = keyof typeof CONTROL_FRAMES | keyof typeof DATA_FRAMES;
-
-function violation(code: SessionCodeName, frame: FrameName, message: string): TransportError {
-  const { type } = { ...CONTROL_FRAMES, ...DATA_FRAMES }[frame];
-  return new TransportError(true, SESSION_CODES[code].code, type, message);
 }

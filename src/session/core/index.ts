@@ -1,7 +1,7 @@
 /**
  * The session core: streams above links as a calculation. It never sees a socket, a clock, a timer or randomness:
  * inputs and `now` go in, outputs come out. Start reading at session.ts; streams.ts and the two halves are the
- * vocabulary, inbound.ts what frames do, batch.ts what goes out, ledger.ts the books both share.
+ * vocabulary, references.ts and inbound.ts what frames do, batch.ts what goes out, ledger.ts the books both share.
  *
  * @module
  */

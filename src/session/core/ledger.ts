@@ -23,7 +23,7 @@ interface SessionDebts {
     { readonly code: number; readonly frameType: number; readonly message: string } | undefined;
 }
 
-export class Ledger {
+export class Ledger implements GrowthConditions {
   readonly options: SessionOptions;
   readonly streams: StreamTable;
   readonly scheduler = new Scheduler();
@@ -161,8 +161,8 @@ export class Ledger {
     return Math.max(PAUSE_FLOOR, Math.min(stream.send.credit.left, PAUSE_CEILING));
   }
 
-  written(stream: StreamState, bytes: Uint8Array): void {
-    stream.send.bytes.append(bytes);
+  written(stream: StreamState, bytes: Uint8Array, isWhole: boolean): void {
+    stream.send.bytes.append(bytes, isWhole);
     this.unsent += bytes.length;
     this.options.budget.hold(bytes.length);
   }
@@ -232,7 +232,7 @@ export class Ledger {
     if (receive.isTerminal) return; // A reset counted everything as consumed already.
     if (bytes > receive.held)
       bug(`consumed ${bytes} bytes of stream ${stream.id}, held ${receive.held}`);
-    const rose = receive.window.consume(bytes, receive.received, now, this.#conditions());
+    const rose = receive.window.consume(bytes, receive.received, now, this);
     if (rose && receive.finalSize === undefined && receive.stopCode === undefined)
       this.mark(stream, DIRTY.limit);
     this.window.consumed += bytes;
@@ -264,13 +264,18 @@ export class Ledger {
     return sum;
   }
 
-  #conditions(): GrowthConditions {
-    return {
-      rttMinMs: this.rttMinMs,
-      pressure: this.options.budget.pressure(),
-      sessionHeld: this.window.held,
-      receiveBudget: this.window.budget,
-    };
+  // What a window must know when it decides to grow.
+
+  get pressure(): number {
+    return this.options.budget.pressure();
+  }
+
+  get sessionHeld(): number {
+    return this.window.held;
+  }
+
+  get receiveBudget(): number {
+    return this.window.budget;
   }
 
   // The end of a stream

@@ -1,4 +1,5 @@
 // This file is the bytes of one sending half from the acknowledged offset to the last one written. PROTOCOL §6.1.
+import { cloneBytes, copyBytes } from "../../bytes.ts";
 
 /**
  * A queue of chunks with three positions: `acked` <= `sent` <= `written` (absolute offsets in bytes).
@@ -28,10 +29,10 @@ export class Retention {
     return this.sent - this.acked;
   }
 
-  append(bytes: Uint8Array): void {
+  /** @param isWhole True for bytes that are no part of a larger buffer. */
+  append(bytes: Uint8Array, isWhole: boolean): void {
     if (bytes.length === 0) return;
-    const isSmallSlice = bytes.length * 4 < bytes.buffer.byteLength;
-    this.#chunks.push(isSmallSlice ? bytes.slice() : bytes);
+    this.#chunks.push(isWhole || !isSmallSlice(bytes) ? bytes : cloneBytes(bytes));
     this.written += bytes.length;
   }
 
@@ -42,8 +43,7 @@ export class Retention {
     while (left > 0) {
       const chunk = this.#chunks[this.#index] as Uint8Array;
       const here = Math.min(left, chunk.length - this.#position);
-      if (here === chunk.length) into.set(chunk, to);
-      else into.set(chunk.subarray(this.#position, this.#position + here), to);
+      copyBytes(chunk, this.#position, this.#position + here, into, to);
       to += here;
       left -= here;
       this.#position += here;
@@ -59,6 +59,7 @@ export class Retention {
   peek(length: number): Uint8Array {
     const chunk = this.#chunks[this.#index];
     if (length === 0 || chunk === undefined) return EMPTY;
+    if (this.#position === 0 && chunk.length === length) return chunk;
     if (chunk.length - this.#position >= length)
       return chunk.subarray(this.#position, this.#position + length);
     const bytes = new Uint8Array(length);
@@ -142,3 +143,10 @@ export class Retention {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** Asking for a parent buffer costs as much as copying this many bytes. */
+const CHEAP_COPY = 2_048;
+
+function isSmallSlice(bytes: Uint8Array): boolean {
+  return bytes.length <= CHEAP_COPY || bytes.length * 4 < bytes.buffer.byteLength;
+}

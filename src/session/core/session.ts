@@ -131,7 +131,7 @@ export class SessionCore {
       window,
     );
     ledger.streams.add(stream);
-    ledger.written(stream, head);
+    ledger.written(stream, head, true);
     if (fin) stream.send.finish();
     ledger.wake(stream, now);
     this.#options.trace.stream("opened", stream.id);
@@ -141,8 +141,12 @@ export class SessionCore {
   /** Appends bytes; "pause" asks to wait for `streamWritable`. Ignored when the direction is over. */
   write(id: StreamId, bytes: Uint8Array, now: number): "more" | "pause" {
     const stream = this.#ledger.streams.get(id);
-    if (stream === undefined || !stream.send.isOpen) return "more";
-    this.#ledger.written(stream, bytes);
+    if (stream === undefined) return "more";
+    if (!stream.send.isOpen) {
+      stream.replay?.push(bytes);
+      return "more";
+    }
+    this.#ledger.written(stream, bytes, false);
     this.#ledger.wake(stream, now);
     if (stream.send.bytes.unsent <= this.#ledger.pauseThreshold(stream)) return "more";
     stream.isPaused = true;

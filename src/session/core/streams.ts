@@ -38,8 +38,8 @@ export class StreamState {
   isUnannounced = false;
   /** RESET came, even if everything had arrived before it. */
   hasPeerReset = false;
-  /** The peer refused it (ours only), and the application was told. */
-  isReturned = false;
+  /** The peer refused it (ours only): what the application gets back, which also takes what it writes before it hears of it. */
+  replay: Uint8Array[] | undefined;
 
   constructor(
     id: StreamId,

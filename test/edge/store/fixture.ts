@@ -56,3 +56,16 @@ export const TUNNEL_CODE: CodeOrder = {
   ttlMs: 15 * MINUTE_MS,
   uses: 1,
 };
+
+/**
+ * The error a promise ends with. In place of `expect(…).rejects`, which waits without delivering the messages of
+ * workers when it is itself reached from one (Bun 1.4.5), and so hangs.
+ */
+export async function refusalOf(promise: Promise<unknown>): Promise<unknown> {
+  const outcome = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  if (outcome === undefined) throw new Error("Promise was fulfilled, expected a refusal");
+  return outcome;
+}

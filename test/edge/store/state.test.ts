@@ -14,7 +14,15 @@ import { join } from "node:path";
 import { generateKey } from "../../../src/identity/index.ts";
 import { openState } from "../../../src/edge/store/index.ts";
 import type { EdgeState } from "../../../src/edge/store/index.ts";
-import { Directory, makeClock, makeLog, open, optionsFor, TUNNEL_CODE } from "./fixture.ts";
+import {
+  Directory,
+  makeClock,
+  makeLog,
+  open,
+  optionsFor,
+  TUNNEL_CODE,
+  refusalOf,
+} from "./fixture.ts";
 
 const openAt = (directory: string): Promise<EdgeState> => openState(optionsFor(directory));
 
@@ -61,13 +69,11 @@ describe("state", () => {
 
   test("is completed after a crash between database and key", async () => {
     using directory = new Directory();
-    (await openAt(directory.path))[Symbol.asyncDispose];
-    using other = new Directory();
     {
-      await using store = await open(other.path);
+      await using store = await open(directory.path);
       expect(store.snapshot.isEmpty).toBe(true);
     }
-    await using state = await openAt(other.path);
+    await using state = await openAt(directory.path);
     expect(state.isNew).toBe(true);
   });
 
@@ -119,7 +125,7 @@ describe("state", () => {
       const isThere = readdirSync(directory.path).includes("state.db");
       if (isThere) chmodSync(path, 0o600);
       const before = isThere ? readFileSync(path) : undefined;
-      await expect(openAt(directory.path)).rejects.toMatchObject({
+      expect(await refusalOf(openAt(directory.path))).toMatchObject({
         code: "STATE_DAMAGED",
         hint: expect.stringContaining("tunl edge repair"),
       });
@@ -132,7 +138,7 @@ describe("state", () => {
     using directory = new Directory();
     await prepare(directory.path);
     rmSync(join(directory.path, "edge.key"));
-    await expect(openAt(directory.path)).rejects.toMatchObject({
+    expect(await refusalOf(openAt(directory.path))).toMatchObject({
       code: "STATE_DAMAGED",
       message: expect.stringContaining("edge.key"),
     });
@@ -146,7 +152,7 @@ describe("state", () => {
       using database = new Database(join(directory.path, "state.db"));
       database.run("PRAGMA user_version = 99");
     }
-    await expect(openAt(directory.path)).rejects.toMatchObject({ code: "STATE_TOO_NEW" });
+    expect(await refusalOf(openAt(directory.path))).toMatchObject({ code: "STATE_TOO_NEW" });
   });
 
   test.each(["edge.key", "state.db"])(
@@ -156,7 +162,7 @@ describe("state", () => {
       await prepare(directory.path);
       const path = join(directory.path, name);
       chmodSync(path, 0o646);
-      await expect(openAt(directory.path)).rejects.toMatchObject({
+      expect(await refusalOf(openAt(directory.path))).toMatchObject({
         code: "INSECURE_FILE",
         hint: `Run chmod 600 ${path}`,
       });
@@ -169,14 +175,14 @@ describe("state", () => {
   test("that cannot be written is refused with what to do", async () => {
     using directory = new Directory();
     writeFileSync(join(directory.path, "file"), "");
-    await expect(openAt(join(directory.path, "file", "state"))).rejects.toMatchObject({
+    expect(await refusalOf(openAt(join(directory.path, "file", "state")))).toMatchObject({
       code: "STATE_UNWRITABLE",
       hint: expect.stringContaining("--state"),
     });
     mkdirSync(join(directory.path, "taken", "state.db"), { recursive: true });
     chmodSync(join(directory.path, "taken"), 0o700);
     chmodSync(join(directory.path, "taken", "state.db"), 0o600);
-    await expect(openAt(join(directory.path, "taken"))).rejects.toMatchObject({
+    expect(await refusalOf(openAt(join(directory.path, "taken")))).toMatchObject({
       code: "STATE_UNWRITABLE",
     });
   });
@@ -185,7 +191,7 @@ describe("state", () => {
     using directory = new Directory();
     {
       await using state = await openAt(directory.path);
-      await expect(openAt(directory.path)).rejects.toMatchObject({
+      expect(await refusalOf(openAt(directory.path))).toMatchObject({
         code: "STATE_LOCKED",
         message: expect.stringContaining(`pid ${process.pid}`),
       });
@@ -205,7 +211,7 @@ describe("state", () => {
     );
     const lines = child.stdout.getReader();
     await lines.read();
-    const refusal = await openAt(directory.path).catch((error: unknown) => error);
+    const refusal = await refusalOf(openAt(directory.path));
     child.kill("SIGKILL");
     await child.exited;
     expect(refusal).toMatchObject({

@@ -1,0 +1,147 @@
+// This file is the tables of docs/CONFIG.md as they follow from the option table. Run it to print them: node scripts/bun.mjs test/docs/option-tables.ts
+import { LATER_COMMANDS } from "../../src/cli/commands.ts";
+import { type CommandName, flagText, type Option, OPTIONS } from "../../src/config/index.ts";
+import { EVERY } from "../../src/config/option.ts";
+import { expectedForm } from "../../src/config/values.ts";
+
+type Rows = readonly (readonly string[])[];
+
+const built = OPTIONS.filter(({ isBuilt }) => isBuilt);
+const later = OPTIONS.filter(({ isBuilt }) => !isBuilt);
+
+function tick(text: string): string {
+  return `\`${text}\``;
+}
+
+function flagOf(option: Option): string {
+  const { short, placeholder, choices, kind } = option;
+  const value = placeholder ?? (kind === "boolean" ? "" : (choices ?? []).join("|"));
+  const names = `${short === undefined ? "" : `-${short}, `}${flagText(option)}`;
+  return tick(value === "" ? names : `${names} ${value}`);
+}
+
+const UNITS = [
+  ["d", 86_400_000],
+  ["h", 3_600_000],
+  ["m", 60_000],
+  ["s", 1_000],
+] as const;
+
+function amount({ kind }: Option, value: number): string {
+  if (kind === "rate") return `${value}/s`;
+  if (kind !== "duration" || value === 0) return value.toLocaleString("en-US");
+  const [unit, size] = UNITS.find(([, ms]) => value % ms === 0) ?? ["ms", 1];
+  return `${value / size}${unit}`;
+}
+
+/** The form a value has, with its bounds. */
+function formOf(option: Option): string {
+  if (option.kind === "boolean") return "";
+  const list = option.isRepeatable ? ", repeatable" : "";
+  const { min, max } = option;
+  const bounds =
+    min === undefined || max === undefined
+      ? ""
+      : `, ${amount(option, min)} to ${amount(option, max)}${option.kind === "size" ? " bytes" : ""}`;
+  return `${expectedForm(option)}${bounds}${list}`;
+}
+
+function defaultOf(option: Option): string {
+  if (option.default === undefined || option.kind === "boolean") return "";
+  return tick(option.default);
+}
+
+function meaningOf({ about, keyAlias }: Option): string {
+  return keyAlias === undefined ? about : `${about} (also ${tick(keyAlias)})`;
+}
+
+function flagRows(commands: readonly CommandName[], isOnly: (option: Option) => boolean): Rows {
+  return built
+    .filter((option) => option.flag !== undefined && isOnly(option))
+    .filter((option) => commands.some((command) => option.commands.includes(command)))
+    .map((option) => [
+      flagOf(option),
+      option.key === undefined ? "" : tick(option.key),
+      formOf(option),
+      defaultOf(option),
+      meaningOf(option),
+    ]);
+}
+
+const isEverywhere = (option: Option): boolean =>
+  EVERY.every((command) => option.commands.includes(command));
+
+function laterFlags(command: CommandName): readonly string[] {
+  return [
+    command,
+    later
+      .filter(({ flag, commands }) => flag !== undefined && commands.includes(command))
+      .map((option) => tick(flagText(option)))
+      .join(" "),
+  ];
+}
+
+const FLAG_HEAD = ["flag", "key of `edge.yml`", "value", "default", "meaning"];
+
+/** Name of each table, its head and its rows. */
+export const TABLES: Readonly<
+  Record<string, { readonly head: readonly string[]; readonly rows: Rows }>
+> = {
+  "flags of every command": { head: FLAG_HEAD, rows: flagRows(EVERY, isEverywhere) },
+  "flags of edge": { head: FLAG_HEAD, rows: flagRows(["edge"], (option) => !isEverywhere(option)) },
+  "keys without a flag": {
+    head: ["key", "value", "default", "meaning"],
+    rows: built
+      .filter(({ flag, key }) => flag === undefined && key !== undefined)
+      .map((option) => [
+        tick(option.key as string),
+        formOf(option),
+        defaultOf(option),
+        meaningOf(option),
+      ]),
+  },
+  "flags of edge invite": {
+    head: FLAG_HEAD,
+    rows: flagRows(["edge invite"], (option) => !isEverywhere(option)),
+  },
+  "flags of connect": {
+    head: FLAG_HEAD,
+    rows: flagRows(["connect"], (option) => !isEverywhere(option)),
+  },
+  "flags of status and version": {
+    head: FLAG_HEAD,
+    rows: flagRows(["status", "version"], (option) => !isEverywhere(option)),
+  },
+  "later flags": {
+    head: ["command", "flags"],
+    rows: EVERY.map(laterFlags).filter(([, flags]) => flags !== ""),
+  },
+  "later keys": {
+    head: ["keys"],
+    rows: [
+      [
+        later
+          .filter(({ key }) => key !== undefined)
+          .map(({ key }) => tick(key as string))
+          .join(" "),
+      ],
+    ],
+  },
+  "later commands": { head: ["commands"], rows: [[LATER_COMMANDS.map(tick).join(" ")]] },
+};
+
+/** A table as it stands in the document, its marker first. */
+export function renderTable(name: string): string {
+  const { head, rows } = TABLES[name] ?? { head: [], rows: [] };
+  const line = (cells: readonly string[]): string =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  return [
+    `<!-- compared with the code: ${name} -->`,
+    "",
+    line(head),
+    line(head.map(() => "---")),
+    ...rows.map(line),
+  ].join("\n");
+}
+
+if (import.meta.main) for (const name of Object.keys(TABLES)) console.log(`${renderTable(name)}\n`);
