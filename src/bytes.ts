@@ -5,10 +5,17 @@
 
 const copy: (this: Uint8Array, target: Uint8Array, at: number, from: number, to: number) => number =
   Buffer.prototype.copy;
-const latin1Slice: (this: Uint8Array, from: number, to: number) => string = Buffer.prototype.latin1Slice;
+const latin1Slice: (this: Uint8Array, from: number, to: number) => string =
+  Buffer.prototype.latin1Slice;
 
 /** Copies `source[from..to)` to `target` at `at`; the caller made sure that it fits. */
-export function copyBytes(source: Uint8Array, from: number, to: number, target: Uint8Array, at: number): void {
+export function copyBytes(
+  source: Uint8Array,
+  from: number,
+  to: number,
+  target: Uint8Array,
+  at: number,
+): void {
   copy.call(source, target, at, from, to);
 }
 

@@ -45,3 +45,13 @@ export function machine(): Record<string, string | number> {
     loadAverage: Number((loadavg()[0] ?? 0).toFixed(2)),
   };
 }
+
+/** Load per processor above which a run is not quiet. benchmarks.md §8. */
+const QUIET_LOAD = 0.3;
+
+/** What to say of a machine that had other work when the run began; undefined if it was quiet. */
+export function noise(): string | undefined {
+  const [load = 0] = loadavg();
+  if (load <= QUIET_LOAD * allowedCpus().length) return undefined;
+  return `load average ${load.toFixed(2)} before the run: other work took part of what is measured, do not quote`;
+}

@@ -6,7 +6,7 @@ import { ScratchDirectory } from "../rig/pair.ts";
 import { run } from "../rig/program.ts";
 import { EDGE_CONFIG, startDirect, startTunl } from "./candidates.ts";
 import type { Candidate } from "./candidates.ts";
-import { layoutOf, machine } from "./layout.ts";
+import { layoutOf, machine, noise } from "./layout.ts";
 import { MemoryWatch } from "./memory-watch.ts";
 import { HELP, parseOptions, UsageError } from "./options.ts";
 import type { BenchOptions, Scenario } from "./options.ts";
@@ -82,6 +82,7 @@ async function measureAll(
   if (options.compare !== undefined) executables.push([COMPARED, resolve(options.compare)]);
   const descriptions = await Promise.all(executables.map((one) => describeTunl(...one)));
   const layout = layoutOf(found.taskset);
+  const noisy = [noise()].filter((text) => text !== undefined);
   const facts = { ...machine(), layout: layout.text };
   for (const [name, value] of Object.entries(facts)) tell(name, String(value));
   for (const { name = "", version, commit, size } of descriptions)
@@ -132,6 +133,7 @@ async function measureAll(
     memory: Object.fromEntries(watches.map(([name, watch]) => [name, watch.finish()])),
     skipped,
     failed,
+    noisy,
     warmUpSeconds: options.warmUpSeconds,
     rounds: options.rounds,
     secondsEach: options.seconds,
@@ -150,6 +152,7 @@ function show(report: Report, { compare, out }: BenchOptions): void {
     for (const line of comparison(report.results, "tunl", COMPARED)) tell(`of ${COMPARED}`, line);
   for (const line of memoryLines(report.memory)) console.log(line);
   console.log(`\n${NOTES.join("\n")}\n`);
+  for (const text of report.noisy) tell("noisy", text);
   tell("report", `${out}/report.md, ${out}/report.json, ${report.seconds} s`);
 }
 

@@ -34,8 +34,8 @@ export interface BenchOptions {
 export const DEFAULTS: BenchOptions = {
   rounds: 3,
   seconds: 4,
-  // What the JIT needs until a longer warm-up changes nothing any more.
-  warmUpSeconds: 16,
+  // Before that the JIT still compiles what is measured.
+  warmUpSeconds: 30,
   only: SCENARIOS,
   compare: undefined,
   out: "dist/bench",

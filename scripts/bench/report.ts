@@ -59,6 +59,8 @@ export interface Report {
   readonly memory: Readonly<Record<string, Readonly<Record<string, MemoryFigures>>>>;
   readonly skipped: readonly Skip[];
   readonly failed: readonly Skip[];
+  /** What made the run less than quiet. */
+  readonly noisy: readonly string[];
   readonly warmUpSeconds: number;
   readonly rounds: number;
   readonly secondsEach: number;
@@ -262,6 +264,7 @@ export function markdown(report: Report): string {
     "",
     `${report.rounds} interleaved rounds of ${report.secondsEach} s each after at least ${report.warmUpSeconds} s of load on each tunl; median and span of the rounds.`,
     "",
+    ...report.noisy.map((text) => `- Noisy: ${text}`),
     ...[...report.skipped, ...report.failed].map(
       ({ id, candidate, reason }) => `- ${id} ${candidate}: ${reason}`,
     ),

@@ -164,7 +164,8 @@ export const EDGE_KEYS: readonly Option[] = [
     default: "32KiB",
     min: 1_024,
     max: 40_960,
-    about: "Header section of a request; 40 KiB is what a head message carries (http.md §5)",
+    about:
+      "Header section of a request; above it 431. At most 40 KiB: more does not fit through the tunnel",
   },
   {
     ...BUILT,
@@ -210,16 +211,16 @@ export const EDGE_KEYS: readonly Option[] = [
 
 /** Deadlines on visitors; 0 is never, except for the hello, which would let a silent socket stay for ever. */
 function timeoutKeys(): Option[] {
-  const rows: readonly [key: string, value: string, min: number][] = [
-    ["clientHello", "5s", SECOND],
-    ["handshake", "10s", SECOND],
-    ["head", "10s", 0],
-    ["idle", "60s", 0],
-    ["bodyIdle", "60s", 0],
-    ["firstByte", "100s", 0],
-    ["writeStall", "30s", 0],
+  const rows: readonly [key: string, value: string, min: number, about: string][] = [
+    ["clientHello", "5s", SECOND, "TLS hello of a new connection, complete"],
+    ["handshake", "10s", SECOND, "TLS handshake of a new connection, finished"],
+    ["head", "10s", 0, "Header section of a request, from its first byte to its last; then 408"],
+    ["idle", "60s", 0, "Time between two requests of a connection"],
+    ["bodyIdle", "60s", 0, "Silence inside a request body; then 408"],
+    ["firstByte", "100s", 0, "First answer of the service to a whole request; then 504"],
+    ["writeStall", "30s", 0, "A visitor that reads nothing of what waits for it"],
   ];
-  return rows.map(([key, value, min]) => ({
+  return rows.map(([key, value, min, about]) => ({
     ...BUILT,
     commands: [],
     key: `timeouts.${key}`,
@@ -227,7 +228,7 @@ function timeoutKeys(): Option[] {
     default: value,
     min,
     max: HOUR,
-    about: "Deadline",
+    about,
   }));
 }
 

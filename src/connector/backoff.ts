@@ -1,5 +1,9 @@
 // This file is when an uplink dials next, as a pure machine: time and randomness are arguments. PROTOCOL §7.6.
 
+import { FAST_PHASE_MS, RETRY_AFTER_MAX_MS } from "../session/index.ts";
+
+export { FAST_PHASE_MS };
+
 /** One dial to make. Asking for a plan commits to it. */
 export interface DialPlan {
   readonly phase: "fast" | "slow";
@@ -11,8 +15,6 @@ export interface DialPlan {
   readonly parallel: number;
 }
 
-/** After the last link was lost the edge is expected back: backoff would sleep through the end of a 5 s outage. */
-export const FAST_PHASE_MS = 15_000;
 export const FAST_CONNECT_TIMEOUT_MS = 3_000;
 export const FAST_PARALLEL = 3;
 export const SLOW_CONNECT_TIMEOUT_MS = 10_000;
@@ -64,9 +66,18 @@ export class Backoff {
     this.#fastUntil = now + FAST_PHASE_MS;
   }
 
-  /** The edge asked for a pause (`retryAfterMs`): it replaces the next wait, whatever the phase. */
+  /**
+   * The edge asked for a pause (`retryAfterMs`): it replaces the next wait, whatever the phase. Spread by U(1, 2), so that
+   * all who were told the same do not return at once, and bounded: a peer cannot send us to sleep for ever.
+   */
   toldToWait(retryAfterMs: number): void {
-    this.#toldToWaitMs = Math.max(0, retryAfterMs);
+    const spread = retryAfterMs * (1 + this.#random());
+    this.#toldToWaitMs = Math.min(RETRY_AFTER_MAX_MS, Math.max(0, spread));
+  }
+
+  /** The next dial is for another way in, not a repetition: it does not wait longer than between any two dials. */
+  goOnAtOnce(): void {
+    this.#toldToWaitMs = 0;
   }
 
   next(now: number): DialPlan {

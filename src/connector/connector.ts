@@ -8,6 +8,7 @@ import { STREAM_KINDS } from "../exchange/index.ts";
 import type { Logger } from "../log.ts";
 import {
   DEFAULT_PARAMETERS,
+  NAME_BYTES,
   ProcessBudget,
   type Session,
   SESSION_CODES,
@@ -153,7 +154,7 @@ class RunningConnector implements Connector {
         // Links cannot be replaced yet, so nothing is kept for a link that is gone.
         parameters: { ...DEFAULT_PARAMETERS.connector, resumeMs: 0, software: `tunl ${version}` },
         application: Buffer.from(JSON.stringify(application)),
-        name: label,
+        name: fitName(label),
         budget: new ProcessBudget(totalmem()),
         trace: traceTo(this.#log),
       },
@@ -176,7 +177,10 @@ class RunningConnector implements Connector {
   #failed(error: unknown): void {
     const { enrolment, directory } = this.#identity;
     const isRefusedLine = error instanceof TunlError && error.code === "JOIN_REFUSED";
-    const cleaned = isRefusedLine && enrolment !== undefined ? directory.discard(enrolment.pending) : Promise.resolve();
+    const cleaned =
+      isRefusedLine && enrolment !== undefined
+        ? directory.discard(enrolment.pending)
+        : Promise.resolve();
     cleaned.then(
       () => this.#done.reject(error),
       // The refusal is what matters; a key file that stays is found again by the same line.
@@ -202,7 +206,7 @@ class RunningConnector implements Connector {
 
   #up(session: Session, readiness: Readiness, rttMs: number): void {
     this.#tunnel = readiness.tunnel.name;
-    this.#events.connected(1, rttMs);
+    this.#events.connected(1, Math.round(rttMs * 10) / 10);
     const { name, hosts } = this.#options;
     const named = name === undefined ? [] : [`${name}.${readiness.domains[0] ?? ""}`];
     const wanted = [...named, ...hosts];
@@ -252,6 +256,16 @@ class RunningConnector implements Connector {
       routes: [...this.#routes].map(([host, url]) => ({ host, url, service: this.#target.url })),
     };
   }
+}
+
+/** A wished name as ENROLL can carry it: at most 64 bytes of UTF-8, no character split. */
+function fitName(label: string): string {
+  let name = "";
+  for (const character of label) {
+    if (Buffer.byteLength(name + character) > NAME_BYTES) break;
+    name += character;
+  }
+  return name;
 }
 
 /** Time for a look again, or for CLOSE to leave with the next batch. */

@@ -15,6 +15,7 @@ import {
   type SessionTrace,
   type Stream,
   type StreamEvents,
+  TLS_MS,
   type TransportParameters,
 } from "../session/index.ts";
 import { Backoff } from "./backoff.ts";
@@ -90,32 +91,32 @@ export class Uplink {
    * @throws TunlError `EDGE_KEY_MISMATCH`, `JOIN_REFUSED`, `KEY_REFUSED`, `EDGE_UNREACHABLE` (with `waitMs`).
    */
   async run(): Promise<void> {
-    const startedAt = performance.now();
+    const { waitMs = Number.POSITIVE_INFINITY } = this.#options;
+    const giveUpAt = performance.now() + waitMs;
     const record = await this.#options.identity.directory.readEdge();
     this.#lastGood = record?.addresses[0];
     let attempt = 0;
     let plan = this.#backoff.next(performance.now());
-    while (!this.#abort.signal.aborted) {
-      await this.#sleep(plan.delayMs);
+    while (true) {
+      await this.#sleep(
+        this.#hadSession ? plan.delayMs : Math.min(plan.delayMs, giveUpAt - performance.now()),
+      );
       if (this.#abort.signal.aborted) return;
       try {
         const link = await this.#connect(plan.connectTimeoutMs);
         attempt = 0;
-        await this.#live(link);
+        const refusal = await this.#live(link);
+        if (refusal !== undefined) throw refusal;
         plan = this.#backoff.next(performance.now());
       } catch (error) {
-        attempt += 1;
         if (this.#abort.signal.aborted) return;
         const failure = this.#judge(error);
-        if (failure === undefined) {
-          plan = this.#backoff.next(performance.now());
-          continue;
-        }
-        const { waitMs } = this.#options;
-        if (!this.#hadSession && waitMs !== undefined && performance.now() - startedAt >= waitMs) {
+        plan = this.#backoff.next(performance.now());
+        if (failure === undefined) continue;
+        if (!this.#hadSession && performance.now() >= giveUpAt) {
           throw new TunlError("EDGE_UNREACHABLE", failure.message, { cause: failure });
         }
-        plan = this.#backoff.next(performance.now());
+        attempt += 1;
         this.#events.retry(failure, plan.delayMs, attempt);
       }
     }
@@ -133,7 +134,7 @@ export class Uplink {
       port: identity.port,
       family,
       connectTimeoutMs,
-      tlsTimeoutMs: TLS_TIMEOUT_MS,
+      tlsTimeoutMs: TLS_MS,
       lastGood: this.#lastGood,
       signal: this.#abort.signal,
     });
@@ -169,8 +170,8 @@ export class Uplink {
     await directory.writeEdge({ ...record, addresses });
   }
 
-  /** Resolves when the session is over. */
-  async #live(link: ConnectedLink): Promise<void> {
+  /** Resolves when the session is over, with the refusal when the edge ended it for good. */
+  async #live(link: ConnectedLink): Promise<RefusedForGood | undefined> {
     const readiness = readReadiness(link.application);
     if (!this.#isEnrolled) {
       await this.#events.enrolled(readiness);
@@ -191,7 +192,7 @@ export class Uplink {
         accept: (stream, kind) => this.#events.accept(stream, kind),
         status: (status) => {
           if (status.name === "closed") resolve(status);
-          else if (status.name === "draining" && status.remote)
+          else if (status.name === "draining" && status.remote && status.retryAfterMs > 0)
             this.#backoff.toldToWait(status.retryAfterMs);
         },
         fault: (error, stream) => this.#events.fault(error, stream),
@@ -206,17 +207,19 @@ export class Uplink {
     const end = await promise;
     this.#session = undefined;
     this.#backoff.linkLost(performance.now());
-    if (this.#abort.signal.aborted) return;
+    if (this.#abort.signal.aborted) return undefined;
     const name = end.remote ? sessionCodeName(end.code) : undefined;
     this.#events.down(
       name === undefined ? end.message : `The edge closed the session with ${name}`,
     );
-    if (name !== undefined && SESSION_CODES[name].effect === "stop")
-      throw refusedError(name, this.#options.identity);
+    return name !== undefined && SESSION_CODES[name].effect === "stop"
+      ? new RefusedForGood(refusedError(name, this.#options.identity))
+      : undefined;
   }
 
   /** What a failed attempt means: thrown when this process must end, returned when it tries again, undefined for another way at once. */
   #judge(error: unknown): TunlError | undefined {
+    if (error instanceof RefusedForGood) throw error.refusal;
     if (!(error instanceof TunlError)) {
       return new TunlError(
         "EDGE_UNREACHABLE",
@@ -230,7 +233,7 @@ export class Uplink {
     if (sessionCodeName(error.sessionCode ?? 0) === "AUTH_FAILED" && !this.#claimsKey) {
       // The line is refused, but its key may be registered already; the edge answers that with AUTH.
       this.#claimsKey = true;
-      this.#backoff.toldToWait(0);
+      this.#backoff.goOnAtOnce();
       return undefined;
     }
     const failure = error.sessionCode === undefined ? error : this.#refusal(error);
@@ -267,7 +270,14 @@ export class Uplink {
   }
 }
 
-const TLS_TIMEOUT_MS = 10_000;
+/** The edge ended a live session and will not have another: this process stops. */
+class RefusedForGood {
+  readonly refusal: TunlError;
+
+  constructor(refusal: TunlError) {
+    this.refusal = refusal;
+  }
+}
 
 function refusedError(name: SessionCodeName, identity: Identity): TunlError {
   if (name === "AUTH_FAILED" || name === "REVOKED") {

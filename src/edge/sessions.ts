@@ -148,7 +148,7 @@ export class Sessions {
             ? acceptCall(stream, (call) => onCall(call, live))
             : undefined,
         status: (status) => {
-          if (status.name === "closed") this.#detach(live, status.message, scoped);
+          if (status.name === "closed") this.#detach(live, status.message, status.remote, scoped);
         },
         fault: (error, stream) =>
           scoped.error("bug", `A stream handler failed: ${String(error)}`, { stream }),
@@ -157,7 +157,7 @@ export class Sessions {
     const live = new LiveSession(
       session,
       admission,
-      { key: proven.key, instance: proven.instance, label: labelOf(proven) },
+      { id: link.sessionId, key: proven.key, instance: proven.instance, label: labelOf(proven) },
       Date.now(),
     );
     this.#live.add(live);
@@ -170,14 +170,14 @@ export class Sessions {
     if (this.#isDraining) session.close(SESSION_CODES.SHUTDOWN.code, "The edge stops");
   }
 
-  #detach(live: LiveSession, reason: string, log: Logger): void {
+  #detach(live: LiveSession, reason: string, isAnnounced: boolean, log: Logger): void {
     if (!this.#live.delete(live)) return;
     this.#options.onSeen(live);
     this.#options.registry.remove(live);
-    log.info(
-      "link.lost",
-      `${live.admission.kind} "${live.admission.name}": ${reason === "" ? "closed" : reason}`,
-    );
+    const text = `${live.admission.kind} "${live.admission.name}"${reason === "" ? "" : `: ${reason}`}`;
+    // A connector that said goodbye is no fault; one that fell silent may be.
+    if (isAnnounced) log.info("disconnected", text);
+    else log.warn("link.lost", text);
   }
 
   #failed(remote: Remote): void {
@@ -199,12 +199,11 @@ export class Sessions {
   }
 }
 
-/** The same process came again. */
+/** The same process came again, or one that names the session it had before its end. */
 function isReplaced(live: LiveSession, proven: Proven): boolean {
-  return (
-    Buffer.compare(live.key, proven.key) === 0 &&
-    Buffer.compare(live.instance, proven.instance) === 0
-  );
+  if (Buffer.compare(live.key, proven.key) !== 0) return false;
+  if (proven.kind === "auth" && Buffer.compare(live.id, proven.replaces) === 0) return true;
+  return Buffer.compare(live.instance, proven.instance) === 0;
 }
 
 /** What the connector calls itself: a stranger's text, shown printable. */

@@ -1,7 +1,21 @@
 // This file is which fields `Connection` takes out of a message, and which it may not. http.md §7 step 2; RFC 9110 §7.6.1; S-32.
 import { TunlError } from "../errors.ts";
 import { latin1 } from "../bytes.ts";
-import { END_TO_END, equalsFolded, type HeaderBlock, HOP_BY_HOP, isToken, ListCursor, looksLikeFraming, LOWER, lookUpName, nameClass, nameId, nameKey, type ReservedNames } from "../headers/index.ts";
+import {
+  END_TO_END,
+  equalsFolded,
+  type HeaderBlock,
+  HOP_BY_HOP,
+  isToken,
+  ListCursor,
+  looksLikeFraming,
+  LOWER,
+  lookUpName,
+  nameClass,
+  nameId,
+  nameKey,
+  type ReservedNames,
+} from "../headers/index.ts";
 
 const CONNECTION = nameId("connection");
 

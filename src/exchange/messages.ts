@@ -28,36 +28,28 @@ const length = integer(-1, Number.MAX_SAFE_INTEGER);
 const visitor = schema({ address: binOf(4, 16), port, protocol: binUpTo(16) });
 const tls = schema({ version: binUpTo(16), serverName: binUpTo(253) });
 
-export const REQUEST = schema(
-  {
-    id: bin(16),
-    method: binUpTo(64),
-    authority: binUpTo(259),
-    target: binUpTo(8_192),
-    scheme: integer(0, 1),
-    flags: integer(0, 15),
-    fields: binUpTo(MESSAGE_FIELDS_MAX),
-    length,
-    upgrade: nilable(binUpTo(64)),
-    visitor: nested(visitor),
-    tls: nilable(nested(tls)),
-  },
-);
-export const INTERIM = schema(
-  { status: integer(102, 199), fields: binUpTo(MESSAGE_FIELDS_MAX) },
-);
-export const RESPONSE = schema(
-  {
-    status: integer(101, 999),
-    reason: binUpTo(1_024),
-    fields: binUpTo(MESSAGE_FIELDS_MAX),
-    length,
-    flags: integer(0, 1),
-  },
-);
-export const FAILURE = schema(
-  { code: strUpTo(64), sent: integer(0, 1), detail: strUpTo(256) },
-);
+export const REQUEST = schema({
+  id: bin(16),
+  method: binUpTo(64),
+  authority: binUpTo(259),
+  target: binUpTo(8_192),
+  scheme: integer(0, 1),
+  flags: integer(0, 15),
+  fields: binUpTo(MESSAGE_FIELDS_MAX),
+  length,
+  upgrade: nilable(binUpTo(64)),
+  visitor: nested(visitor),
+  tls: nilable(nested(tls)),
+});
+export const INTERIM = schema({ status: integer(102, 199), fields: binUpTo(MESSAGE_FIELDS_MAX) });
+export const RESPONSE = schema({
+  status: integer(101, 999),
+  reason: binUpTo(1_024),
+  fields: binUpTo(MESSAGE_FIELDS_MAX),
+  length,
+  flags: integer(0, 1),
+});
+export const FAILURE = schema({ code: strUpTo(64), sent: integer(0, 1), detail: strUpTo(256) });
 export const CALL = schema({ name: strUpTo(64), body: binUpTo(CALL_BODY_MAX) });
 export const RESULT = schema({ code: strUpTo(64), body: binUpTo(CALL_BODY_MAX) });
 

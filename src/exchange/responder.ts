@@ -10,7 +10,7 @@ import { bodyOf, RAW } from "./requester.ts";
 import { BodyFault } from "./runs.ts";
 
 /** Longest `detail` of a failure, characters. */
-const DETAIL_MAX = 80;
+const DETAIL_MAX = 256;
 
 /** Takes the request; called once per stream, after its head was validated. Returns who takes the body and the rest. */
 export type TakeRequest = (exchange: Responder) => BodyEvents;
@@ -96,7 +96,11 @@ function requestHead(record: RequestRecord): RequestHead {
     hasBody: (flags & REQUEST_FLAGS.noBody) === 0,
     upgrade: upgrade === undefined ? undefined : checkToken("upgrade", upgrade),
     acceptsTrailers: (flags & REQUEST_FLAGS.acceptsTrailers) !== 0,
-    visitor: { address: cloneBytes(visitor.address), port: visitor.port, protocol: text(visitor.protocol) },
+    visitor: {
+      address: cloneBytes(visitor.address),
+      port: visitor.port,
+      protocol: text(visitor.protocol),
+    },
     tls:
       tls === undefined
         ? undefined

@@ -84,4 +84,3 @@ export function trimBlanks(bytes: Uint8Array, from: number, end: number): number
   while (at > from && (bytes[at - 1] === SP || bytes[at - 1] === HTAB)) at--;
   return at;
 }
-

@@ -1,6 +1,18 @@
 // This file is bytes to request head. http.md §3.1; RFC 9112 §3; S-02, S-06, S-07, S-20, S-36.
 import { latin1 } from "../bytes.ts";
-import { CLASS, CR, equalsFolded, FieldParser, type HeaderBlock, LF, PATH_CHECK, type SectionLimits, SP, TARGET, TOKEN } from "../headers/index.ts";
+import {
+  CLASS,
+  CR,
+  equalsFolded,
+  FieldParser,
+  type HeaderBlock,
+  LF,
+  PATH_CHECK,
+  type SectionLimits,
+  SP,
+  TARGET,
+  TOKEN,
+} from "../headers/index.ts";
 import { Http1Error } from "./faults.ts";
 import { findControl, isPersistent, readContentLength, refuse, requestFraming } from "./framing.ts";
 import type { RequestHead } from "./head.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { HAS_NGINX, Nginx } from "../e2e/nginx.ts";
 import { App, CAN_RUN, TestEdge, Tunnel } from "../e2e/rig.ts";
@@ -10,8 +10,16 @@ const MIB = 1 << 20;
 const SIZE = (IS_SLOW ? 1_024 : 256) * MIB;
 /** Memory is compared with what it was after this much of a transfer: buffers are grown, code is compiled. */
 const SETTLED = 64 * MIB;
-/** What the memory may differ by afterwards; reliability.md R-29. */
+/** What may be above that later on, MiB; reliability.md R-29 asks for half of it over 2 GiB. */
 const SPREAD_MIB = 32;
+/**
+ * Tells the collector that the machine is small, so that it runs often: what is left is what the program holds. Left alone
+ * on a machine of 24 GiB it lets 60 to 110 MiB of dead chunks lie about at 280 MiB/s, in a saw-tooth that does not grow over
+ * 8 GiB: below that nothing could be seen.
+ */
+const EAGER_COLLECTOR = { BUN_JSC_forceRAMSize: "100000000" };
+/** Above the memory at `SETTLED` with the collector left alone; a transfer that is kept has 192 MiB more. */
+const GARBAGE_MIB = 160;
 /** A transfer of 256 MiB takes a few seconds; the rest is for slow machines, ms. */
 const DEADLINE_MS = IS_SLOW ? 600_000 : 90_000;
 
@@ -24,59 +32,58 @@ function residentMib(pid: number): number {
   return Number(kib) / 1_024;
 }
 
-/** Watches the memory of both ends. */
+interface Sample {
+  readonly edge: number;
+  readonly connector: number;
+}
+
+/** Watches the memory of both ends, from now on. */
 class Memory implements Disposable {
   readonly #tunnel: Tunnel;
   readonly #timer: ReturnType<typeof setInterval>;
-  readonly #settled = { edge: 0, connector: 0 };
-  readonly #low = { edge: Number.POSITIVE_INFINITY, connector: Number.POSITIVE_INFINITY };
-  readonly #high = { edge: 0, connector: 0 };
-  #samples = 0;
+  readonly #samples: Sample[] = [];
 
-  /** Begins now, with what is there now as the measure. */
   constructor(tunnel: Tunnel) {
     this.#tunnel = tunnel;
-    this.#settled = this.#now();
-    this.#timer = setInterval(() => this.#look(), 50);
     this.#look();
+    this.#timer = setInterval(() => this.#look(), 20);
   }
 
-  /** Checks what was seen. */
-  judge(name: string): void {
+  /** Checks what was seen against the first look. */
+  judge(name: string, allowedMib: number): void {
     this.#look();
+    expect(this.#samples.length).toBeGreaterThan(5);
     for (const side of ["edge", "connector"] as const) {
-      const [settled, low, high] = [this.#settled[side], this.#low[side], this.#high[side]];
+      const seen = this.#samples.map((sample) => sample[side]);
+      const [settled, low, high] = [seen[0] as number, Math.min(...seen), Math.max(...seen)];
       console.log(
         `${name}, ${side}: ${settled.toFixed(0)} MiB at ${SETTLED / MIB} MiB, then ${low.toFixed(0)} to ${high.toFixed(0)} MiB`,
       );
-      expect(high - settled).toBeLessThan(SPREAD_MIB);
+      expect(high - settled).toBeLessThan(allowedMib);
     }
-    expect(this.#samples).toBeGreaterThan(5);
   }
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
   }
 
-  #now(): { edge: number; connector: number } {
-    const { edge, connector } = this.#tunnel;
-    return { edge: residentMib(edge.process.pid), connector: residentMib(connector.pid) };
-  }
-
   #look(): void {
-    const now = this.#now();
-    this.#samples += 1;
-    for (const side of ["edge", "connector"] as const) {
-      this.#low[side] = Math.min(this.#low[side], now[side]);
-      this.#high[side] = Math.max(this.#high[side], now[side]);
-    }
+    const { edge, connector } = this.#tunnel;
+    this.#samples.push({
+      edge: residentMib(edge.process.pid),
+      connector: residentMib(connector.pid),
+    });
   }
 }
+
+const COLLECTORS = [
+  { name: "the collector at work", environment: EAGER_COLLECTOR, allowedMib: SPREAD_MIB },
+  { name: "the collector left alone", environment: {}, allowedMib: GARBAGE_MIB },
+];
 
 describe.skipIf(!CAN_MEASURE)(`bulk, ${SIZE / MIB} MiB`, () => {
   let nginx: Nginx;
   let app: App;
-  let edge: TestEdge;
   let files: Home;
   let source: string;
   let sha256: string;
@@ -85,7 +92,6 @@ describe.skipIf(!CAN_MEASURE)(`bulk, ${SIZE / MIB} MiB`, () => {
     files = new Home();
     nginx = await Nginx.start();
     app = await App.start();
-    edge = await TestEdge.start();
     // Bytes that differ everywhere and are the same in every run: a cipher over nothing.
     source = join(nginx.root, "bulk");
     const made = await shell(
@@ -97,7 +103,6 @@ describe.skipIf(!CAN_MEASURE)(`bulk, ${SIZE / MIB} MiB`, () => {
   }, DEADLINE_MS);
 
   afterAll(async () => {
-    await edge?.[Symbol.asyncDispose]();
     await app?.[Symbol.asyncDispose]();
     await nginx?.[Symbol.asyncDispose]();
     files?.[Symbol.dispose]();
@@ -115,8 +120,8 @@ describe.skipIf(!CAN_MEASURE)(`bulk, ${SIZE / MIB} MiB`, () => {
   function curlOn(tunnel: Tunnel, words: readonly string[]): Program {
     return new Program(
       [
-        ...["curl", "-sS", "--cacert", edge.ca],
-        ...["--connect-to", `::127.0.0.1:${edge.port}`, ...words],
+        ...["curl", "-sS", "--cacert", tunnel.edge.ca],
+        ...["--connect-to", `::127.0.0.1:${tunnel.edge.port}`, ...words],
       ],
       { environment: { PATH: SEARCH_PATH }, deadlineMs: DEADLINE_MS },
     );
@@ -131,12 +136,14 @@ describe.skipIf(!CAN_MEASURE)(`bulk, ${SIZE / MIB} MiB`, () => {
     return visitor;
   }
 
-  test(
-    "down: every byte arrives, and memory does not grow beside a visitor who stopped reading",
-    async () => {
-      await using tunnel = await Tunnel.start({ target: String(nginx.port), name: "down", edge });
+  test.each(COLLECTORS)(
+    "down: every byte arrives and memory stays, beside a visitor who stopped reading; $name",
+    async ({ name, environment, allowedMib }) => {
+      await using edge = await TestEdge.start({ environment });
+      await using tunnel = await Tunnel.start({ target: String(nginx.port), edge, environment });
       await using _stalled = await stalled(tunnel, "/bulk");
       const into = join(files.path, "down");
+      rmSync(into, { force: true });
       const startedAt = performance.now();
       await using visitor = curlOn(tunnel, ["-o", into, tunnel.url("/bulk")]);
       await eventually(
@@ -147,35 +154,38 @@ describe.skipIf(!CAN_MEASURE)(`bulk, ${SIZE / MIB} MiB`, () => {
       using memory = new Memory(tunnel);
       expect((await visitor.ended).code).toBe(0);
       const seconds = (performance.now() - startedAt) / 1_000;
-      memory.judge(`down, ${(SIZE / MIB / seconds).toFixed(0)} MiB/s`);
+      memory.judge(`down, ${name}, ${(SIZE / MIB / seconds).toFixed(0)} MiB/s`, allowedMib);
       expect((await shell('sha256sum < "$1"', [into])).split(" ")[0]).toBe(sha256);
     },
     DEADLINE_MS,
   );
 
-  test(
-    "up: every byte arrives, and memory does not grow beside a visitor who stopped reading",
-    async () => {
-      await using idle = await Tunnel.start({ target: String(nginx.port), name: "beside", edge });
-      await using _stalled = await stalled(idle, "/bulk");
-      await using tunnel = await Tunnel.start({ target: String(app.port), name: "up", edge });
+  test.each(COLLECTORS)(
+    "up: every byte arrives and memory stays, beside a visitor who stopped reading; $name",
+    async ({ name, environment, allowedMib }) => {
+      await using edge = await TestEdge.start({ environment });
+      await using tunnel = await Tunnel.start({ target: String(app.port), edge, environment });
+      // On the same link: this is what could hold the upload back.
+      await using _stalled = await stalled(tunnel, `/bytes/${64 * MIB}`);
+      const after = app.process.lineCount;
       const startedAt = performance.now();
       await using visitor = curlOn(tunnel, ["-T", source, "-X", "POST", tunnel.url("/upload")]);
       await app.process.line(new RegExp(`^uploaded ${SETTLED / MIB} MiB$`), {
+        after,
         withinMs: DEADLINE_MS,
       });
       using memory = new Memory(tunnel);
       const { code, stdout } = await visitor.ended;
       expect(code).toBe(0);
       const seconds = (performance.now() - startedAt) / 1_000;
-      memory.judge(`up, ${(SIZE / MIB / seconds).toFixed(0)} MiB/s`);
+      memory.judge(`up, ${name}, ${(SIZE / MIB / seconds).toFixed(0)} MiB/s`, allowedMib);
       expect(JSON.parse(stdout)).toEqual({ length: SIZE, sha256 });
     },
     DEADLINE_MS,
   );
 
   test("twenty visitors who stop reading do not keep the next one waiting", async () => {
-    await using tunnel = await Tunnel.start({ target: String(nginx.port), name: "many", edge });
+    await using tunnel = await Tunnel.start({ target: String(nginx.port), name: "many" });
     const visitors: Program[] = [];
     try {
       for (let index = 0; index < 20; index++) visitors.push(await stalled(tunnel, "/bulk"));

@@ -70,11 +70,11 @@ describe("backoff", () => {
   });
 
   test("waits as told, once, in either phase", () => {
-    const backoff = new Backoff(most);
+    const backoff = new Backoff(least);
     backoff.next(0);
     backoff.toldToWait(42_000);
     expect(backoff.next(1_000).delayMs).toBe(42_000);
-    expect(Math.round(backoff.next(60_000).delayMs)).toBe(1_000);
+    expect(backoff.next(60_000)).toMatchObject({ phase: "slow", delayMs: 0 });
     backoff.linkUp(70_000);
     backoff.linkLost(80_000);
     backoff.toldToWait(5_000);
@@ -83,10 +83,24 @@ describe("backoff", () => {
     expect(backoff.next(86_000)).toMatchObject({ phase: "slow", delayMs: 20_000 });
   });
 
-  test("a wait told as nothing still leaves 500 ms between two dials", () => {
+  test("spreads a wait that many are told, up to twice its length", () => {
+    const backoff = new Backoff(most);
+    backoff.next(0);
+    backoff.toldToWait(10_000);
+    expect(Math.round(backoff.next(1_000).delayMs)).toBe(20_000);
+  });
+
+  test("no peer makes it wait longer than 300 s", () => {
+    const backoff = new Backoff(most);
+    backoff.next(0);
+    backoff.toldToWait(2 ** 40);
+    expect(backoff.next(1_000).delayMs).toBe(300_000);
+  });
+
+  test("going on at once still leaves 500 ms between two dials", () => {
     const backoff = new Backoff(least);
     backoff.next(0);
-    backoff.toldToWait(-1);
+    backoff.goOnAtOnce();
     expect(backoff.next(100).delayMs).toBe(400);
   });
 

@@ -28,7 +28,7 @@ const UNITS = [
 ] as const;
 
 function amount({ kind }: Option, value: number): string {
-  if (kind === "rate") return `${value}/s`;
+  if (kind === "rate") return `${value.toLocaleString("en-US")}/s`;
   if (kind !== "duration" || value === 0) return value.toLocaleString("en-US");
   const [unit, size] = UNITS.find(([, ms]) => value % ms === 0) ?? ["ms", 1];
   return `${value / size}${unit}`;

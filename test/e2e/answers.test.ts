@@ -74,6 +74,20 @@ describe.skipIf(!CAN_RUN)("answers of the edge itself", () => {
     expect([status, body.toLowerCase().includes("tls")]).toEqual([400, true]);
   });
 
+  test("the plain port redirects what is served, same target, and knows nothing else", async () => {
+    await using both = await TestEdge.start({ hasPlain: true });
+    await using _tunnel = await Tunnel.start({ target: "http_status:204", edge: both });
+    const { http } = await both.process.event("listening");
+    const port = Number(String(http).split(":").at(-1));
+    const ask = async (name: string): Promise<[number, string[]]> => {
+      const ended = await curl({ ca: both.ca, port }, ["-i", `http://${name}.${DOMAIN}/a%2Fb?c=1`]);
+      const { status, fields } = answered(ended);
+      return [status, valuesOf(fields, "location")];
+    };
+    expect(await ask("app")).toEqual([308, [`https://app.${DOMAIN}:${both.port}/a%2Fb?c=1`]]);
+    expect(await ask("nobody")).toEqual([404, []]);
+  });
+
   test("a name whose connector is gone: 503 with Retry-After", async () => {
     await using tunnel = await Tunnel.start({ target: "http_status:204", name: "leaves", edge });
     expect((await tunnel.get("/")).status).toBe(204);

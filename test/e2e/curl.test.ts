@@ -234,6 +234,18 @@ describe.skipIf(!CAN_RUN)("curl through the tunnel", () => {
     expect(values("cdn-loop")[0]).toStartWith("tunl-");
   });
 
+  test("an origin's hop-by-hop fields and forged answers of the edge do not reach the visitor", async () => {
+    const { fields, body } = await tunnel.get("/hops");
+    const names = fields.map(([name]) => name.toLowerCase());
+    const removed = ["x-hop", "keep-alive", "proxy-authenticate", "alt-svc", "tunl-error"];
+    expect(names.filter((name) => [...removed, "x-tunl-request-id"].includes(name))).toEqual([]);
+    expect([body, valuesOf(fields, "x-kept"), valuesOf(fields, "connection")]).toEqual([
+      "hops",
+      ["yes"],
+      ["keep-alive"],
+    ]);
+  });
+
   test("100 requests on one connection", async () => {
     const { code, stdout } = await curl(tunnel.edge, [
       "-w",

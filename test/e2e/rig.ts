@@ -26,8 +26,11 @@ export interface EdgeSetup {
   readonly flags?: readonly string[];
   /** Port of 127.0.0.1; the system chooses if absent. */
   readonly port?: number;
+  /** True: redirects to https on another port of 127.0.0.1. */
+  readonly hasPlain?: boolean;
   /** State and configuration of an earlier one. */
   readonly home?: string;
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** A running edge. Its home outlives it if the caller made it. */
@@ -44,12 +47,21 @@ export class TestEdge implements AsyncDisposable {
     this.port = port;
   }
 
-  static async start({ flags = [], port = 0, home }: EdgeSetup = {}): Promise<TestEdge> {
+  static async start(setup: EdgeSetup = {}): Promise<TestEdge> {
+    const { flags = [], port = 0, hasPlain = false, home, environment } = setup;
     const ownHome = home === undefined ? new Home() : undefined;
     const path = home ?? (ownHome as Home).path;
     writeFileSync(join(path, "edge.yml"), NO_SOURCE_LIMITS, { mode: 0o600 });
-    const command = EDGE.map((word) => (word === "127.0.0.1:0" ? `127.0.0.1:${port}` : word));
-    const process = new Running([...command, ...flags], { home: path, deadlineMs: LIFE_MS });
+    const words: Readonly<Record<string, string>> = {
+      "127.0.0.1:0": `127.0.0.1:${port}`,
+      ...(hasPlain && { off: "127.0.0.1:0" }),
+    };
+    const command = EDGE.map((word) => words[word] ?? word);
+    const process = new Running([...command, ...flags], {
+      home: path,
+      deadlineMs: LIFE_MS,
+      ...(environment !== undefined && { environment }),
+    });
     const ready = await process.event("ready").catch(async (error: unknown) => {
       await process[Symbol.asyncDispose]();
       throw error;
@@ -97,6 +109,8 @@ export interface TunnelSetup {
   /** An edge of the caller's; its own otherwise. */
   readonly edge?: TestEdge;
   readonly edgeFlags?: readonly string[];
+  /** Of the connector. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** An edge and a connector with a route between them. */
@@ -122,12 +136,13 @@ export class Tunnel implements AsyncDisposable {
   }
 
   static async start(setup: TunnelSetup): Promise<Tunnel> {
-    const { target, name = NAME, flags = [], edgeFlags = [] } = setup;
+    const { target, name = NAME, flags = [], edgeFlags = [], environment } = setup;
     const edge = setup.edge ?? (await TestEdge.start({ flags: edgeFlags }));
     const home = new Home();
     const line = await edge.invite();
     const connector = startConnector(target, ["--name", name, "--join", line, ...flags], {
       home: home.path,
+      ...(environment !== undefined && { environment }),
     });
     const tunnel = new Tunnel(edge, connector, `${name}.${DOMAIN}`, home, setup.edge === undefined);
     try {

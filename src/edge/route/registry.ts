@@ -6,6 +6,8 @@ import type { Admission, Session } from "../../session/index.ts";
 export class LiveSession {
   readonly session: Session;
   readonly admission: Admission;
+  /** Session id, key and instance of the process, as the handshake proved them. */
+  readonly id: Uint8Array;
   readonly key: Uint8Array;
   readonly instance: Uint8Array;
   /** Label the connector gave itself, for the owner's eyes. */
@@ -21,11 +23,17 @@ export class LiveSession {
   constructor(
     session: Session,
     admission: Admission,
-    identity: { readonly key: Uint8Array; readonly instance: Uint8Array; readonly label: string },
+    identity: {
+      readonly id: Uint8Array;
+      readonly key: Uint8Array;
+      readonly instance: Uint8Array;
+      readonly label: string;
+    },
     since: number,
   ) {
     this.session = session;
     this.admission = admission;
+    this.id = identity.id;
     this.key = identity.key;
     this.instance = identity.instance;
     this.label = identity.label;

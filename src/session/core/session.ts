@@ -1,5 +1,6 @@
 // This file is the session core: streams above links as a calculation, without clock, socket or randomness. PROTOCOL §4 to §9.
 import {
+  agreeParameters,
   CLOSE_LINGER_MS,
   FrameDecoder,
   GOAWAY_ACCEPT_MS,
@@ -248,7 +249,7 @@ export class SessionCore {
       return;
     }
     const { side, local, remote } = this.#options;
-    const pingMs = Math.min(local.silenceMs, remote.silenceMs) / 3;
+    const pingMs = agreeParameters(local, remote).silenceMs / 3;
     const liveness = new Liveness(
       local.silenceMs,
       side === "edge" ? EDGE_PING_FACTOR * pingMs : pingMs,

@@ -148,6 +148,18 @@ function answer(request, response) {
       return response.writeHead(200, { "x-large": "h".repeat(number) }).end("large header");
     case "cookies":
       return response.writeHead(200, { "set-cookie": ["a=1", "b=2"], "x-case-Kept": "Yes" }).end();
+    case "hops":
+      response.writeHead(200, {
+        connection: "keep-alive, x-hop",
+        "x-hop": "1",
+        "keep-alive": "timeout=5",
+        "proxy-authenticate": "Basic",
+        "alt-svc": 'h3=":1"',
+        "tunl-error": "FORGED",
+        "x-tunl-request-id": "forged",
+        "x-kept": "yes",
+      });
+      return response.end("hops");
     case "split":
       // Head and body in two writes, nothing between them.
       response.writeHead(200, { "content-type": "text/plain", "content-length": 5 });

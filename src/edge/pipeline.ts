@@ -1,0 +1,93 @@
+// This file is what all requests of an edge share: limits by hostname, silent origins, fields towards visitors. http.md §7, §14.
+import type { Deadlines } from "../deadlines.ts";
+import { keepVisitorFields, type ResponseHead } from "../exchange/index.ts";
+import { LineBuffer, NO_FIELDS } from "../headers/index.ts";
+import type { Logger } from "../log.ts";
+import type { GrantView, Registry } from "./route/index.ts";
+
+/** How often the requests that wait for their first response message are looked through, ms. */
+const FIRST_BYTE_LOOK_MS = 1_000;
+/** Date has a grain of a second; its text is made anew this often, ms. */
+const DATE_MS = 500;
+
+export interface ServeOptions {
+  readonly grants: GrantView;
+  readonly registry: Registry;
+  readonly deadlines: Deadlines;
+  readonly log: Logger;
+  /** Requests in progress of one hostname. */
+  readonly concurrent: number;
+  /** From the end of a request to its first response message; 0 is never. */
+  readonly firstByteMs: number;
+  /** True: a log line `request` per request. */
+  readonly accessLog: boolean;
+}
+
+/** A whole request whose first response message is due. */
+export interface AwaitingReply {
+  checkFirstByte(now: number, firstByteMs: number): void;
+}
+
+/** What all requests of an edge share. */
+export class Pipeline {
+  readonly options: ServeOptions;
+  readonly #inProgress = new Map<string, number>();
+  readonly #lines = new LineBuffer();
+  #date = "";
+  #dateAt = Number.NEGATIVE_INFINITY;
+  /** Requests that wait for stream credit. */
+  waiting = 0;
+
+  /** Whole requests without a response message. Looked through once a second: a deadline each would cost every request. */
+  readonly awaiting = new Set<AwaitingReply>();
+
+  constructor(options: ServeOptions) {
+    this.options = options;
+    if (options.firstByteMs > 0) this.#watch();
+  }
+
+  #watch(): void {
+    this.options.deadlines.schedule(FIRST_BYTE_LOOK_MS, () => {
+      const now = performance.now();
+      for (const served of this.awaiting) served.checkFirstByte(now, this.options.firstByteMs);
+      this.#watch();
+    });
+  }
+
+  /** False: the hostname has as many requests in progress as it may. */
+  begin(host: string): boolean {
+    const count = this.#inProgress.get(host) ?? 0;
+    if (count >= this.options.concurrent) return false;
+    this.#inProgress.set(host, count + 1);
+    return true;
+  }
+
+  finish(host: string): void {
+    const count = this.#inProgress.get(host) ?? 0;
+    if (count <= 1) this.#inProgress.delete(host);
+    else this.#inProgress.set(host, count - 1);
+  }
+
+  /** Requests in progress over all hostnames. */
+  get inProgress(): number {
+    let sum = 0;
+    for (const count of this.#inProgress.values()) sum += count;
+    return sum;
+  }
+
+  /** What a visitor may see of the origin's fields; the bytes are the caller's. */
+  visitorFields(head: ResponseHead): Uint8Array {
+    this.#lines.clear();
+    keepVisitorFields(head.block ?? NO_FIELDS, this.#now(), this.#lines);
+    return this.#lines.take();
+  }
+
+  #now(): string {
+    const now = Date.now();
+    if (now - this.#dateAt >= DATE_MS) {
+      this.#dateAt = now;
+      this.#date = new Date(now).toUTCString();
+    }
+    return this.#date;
+  }
+}

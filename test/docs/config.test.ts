@@ -1,0 +1,80 @@
+// This file is docs/CONFIG.md and docs/examples/edge.yml, held against the option table and the loader.
+import { afterAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { exitCodeOf } from "../../src/cli/failure.ts";
+import { type LoadInput, loadEdge, OPTIONS } from "../../src/config/index.ts";
+import { TunlError } from "../../src/errors.ts";
+import { renderTable, TABLES } from "./option-tables.ts";
+import { cellsOf, quoted, ROOT, textOf } from "./text.ts";
+
+const config = textOf("docs/CONFIG.md");
+const example = textOf("docs/examples/edge.yml");
+const home = mkdtempSync(join(tmpdir(), "tunl-docs-"));
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+function given(flags: Readonly<Record<string, readonly string[]>>): LoadInput {
+  return {
+    flags: new Map(Object.entries(flags)),
+    surroundings: { environment: { TUNL_HOME: home }, isRoot: false, platform: "linux", home },
+    directory: home,
+    isTerminal: false,
+  };
+}
+
+describe("docs/CONFIG.md", () => {
+  test.each(Object.keys(TABLES))(
+    "%s: the table that `node scripts/bun.mjs test/docs/option-tables.ts` prints",
+    (name) => {
+      const start = config.indexOf(`<!-- compared with the code: ${name} -->`);
+      const found = start < 0 ? "" : config.slice(start).split("\n\n").slice(0, 2).join("\n\n");
+      expect(found.trimEnd()).toBe(renderTable(name));
+    },
+  );
+
+  test("names every key and every flag", () => {
+    const words = new Set(quoted(config).map((word) => word.split(" ")[0]));
+    const missing = OPTIONS.flatMap(({ key, flag }) => [
+      ...(key === undefined || words.has(key) ? [] : [key]),
+      ...(flag === undefined || config.includes(`--${flag}`) || config.includes(`--no-${flag}`)
+        ? []
+        : [`--${flag}`]),
+    ]);
+    expect(missing).toEqual([]);
+  });
+
+  test("exit codes are those of the errors", () => {
+    const rows = config
+      .slice(config.indexOf("## Exit codes"))
+      .split("\n")
+      .filter((line) => /^\| [2-7] \|/.test(line))
+      .map(cellsOf);
+    expect(rows).toHaveLength(6);
+    for (const [code, , errors] of rows) {
+      for (const error of quoted(errors ?? ""))
+        expect([error, exitCodeOf(new TunlError(error, "x"))]).toEqual([error, Number(code)]);
+    }
+  });
+});
+
+describe("docs/examples/edge.yml", () => {
+  const path = join(ROOT, "docs/examples/edge.yml");
+
+  test("loads, and says what the defaults are", () => {
+    const fromFile = loadEdge(given({ config: [path] }));
+    const fromDefaults = loadEdge(given({ domain: ["example.com"], tls: ["internal"] }));
+    expect(fromFile.options).toEqual(fromDefaults.options);
+    expect(fromFile.log).toEqual(fromDefaults.log);
+    expect(fromFile.configName).toEndWith("docs/examples/edge.yml");
+  });
+
+  test("has every key of this version, some of them as a comment", () => {
+    const built = OPTIONS.filter(({ isBuilt, key }) => isBuilt && key !== undefined);
+    expect(built.length).toBeGreaterThan(20);
+    const names = built.map(({ key }) => (key as string).split(".").at(-1) as string);
+    expect(names.filter((name) => !new RegExp(`(?:^|[\\s{#])${name}:`, "m").test(example))).toEqual(
+      [],
+    );
+  });
+});
