@@ -200,7 +200,7 @@ class AnsweredCall extends ControlStream {
     const answer = (code: string, body: CallBody): void => {
       if (this.#isAnswered) return;
       this.#isAnswered = true;
-      stream.write(encodeMessage("result", { code, body: encodeBody(body) }));
+      stream.write(encodeMessage("result", { code, body: encodeBody(body) }), true);
       stream.finish();
     };
     this.#events = this.#take({
@@ -208,7 +208,7 @@ class AnsweredCall extends ControlStream {
       body: decodeBody(message.record.body),
       event: (name, body) => {
         if (!this.#isAnswered)
-          stream.write(encodeMessage("event", { name, body: encodeBody(body) }));
+          stream.write(encodeMessage("event", { name, body: encodeBody(body) }), true);
       },
       result: (code, body = NO_BODY) => answer(code, body),
     });

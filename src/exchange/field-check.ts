@@ -1,6 +1,5 @@
 // This file is what both ends demand of the heads that come over the tunnel: the same strict grammar as on a socket (S-64).
-import { latin1 } from "../bytes.ts";
-import { CLASS, type HeaderBlock, isToken, TARGET, VALUE } from "../headers/index.ts";
+import { CLASS, type HeaderBlock, TARGET, VALUE } from "../headers/index.ts";
 import { validateFields, validateTrailers } from "./fields.ts";
 import { BodyFault } from "./runs.ts";
 
@@ -27,10 +26,12 @@ export function checkReason(reason: Uint8Array): Uint8Array {
   return reason;
 }
 
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
 /** @throws BodyFault Not a token (RFC 9110 §5.6.2). */
-export function checkToken(what: string, bytes: Uint8Array): string {
-  if (!isToken(bytes, 0, bytes.length)) throw new BodyFault(`Received an invalid ${what}`);
-  return latin1(bytes, 0, bytes.length);
+export function checkToken(what: string, text: string): string {
+  if (!TOKEN.test(text)) throw new BodyFault(`Received an invalid ${what}`);
+  return text;
 }
 
 /** @throws BodyFault Empty, or a byte that no request line may hold. */
@@ -46,8 +47,7 @@ export function checkTarget(target: Uint8Array): Uint8Array {
 const AUTHORITY = /^[a-z0-9](?:[a-z0-9.-]{0,252})(?::[0-9]{1,5})?$/;
 
 /** @throws BodyFault Not a canonical host with an optional port (S-20). */
-export function checkAuthority(bytes: Uint8Array): string {
-  const authority = latin1(bytes, 0, bytes.length);
+export function checkAuthority(authority: string): string {
   if (!AUTHORITY.test(authority)) throw new BodyFault("Received an invalid authority");
   return authority;
 }

@@ -1,9 +1,11 @@
 // This file is the table of messages at the start of a stream's directions: ext objects with one positional array each. PROTOCOL §12.1, §12.4.
 import { bug } from "../errors.ts";
 import {
+  asciiUpTo,
   bin,
   binOf,
   binUpTo,
+  copied,
   EXT_HEAD_MAX,
   ExtHead,
   integer,
@@ -25,19 +27,20 @@ export const CALL_BODY_MAX = 16 * 1024;
 
 const port = integer(0, 65_535);
 const length = integer(-1, Number.MAX_SAFE_INTEGER);
-const visitor = schema({ address: binOf(4, 16), port, protocol: binUpTo(16) });
-const tls = schema({ version: binUpTo(16), serverName: binUpTo(253) });
+const visitor = schema({ address: copied(binOf(4, 16)), port, protocol: asciiUpTo(16) });
+const tls = schema({ version: asciiUpTo(16), serverName: asciiUpTo(253) });
 
+// A request lives as long as its exchange, so its bytes are copied out; those of replies hold during their event.
 export const REQUEST = schema({
-  id: bin(16),
-  method: binUpTo(64),
-  authority: binUpTo(259),
-  target: binUpTo(8_192),
+  id: copied(bin(16)),
+  method: asciiUpTo(64),
+  authority: asciiUpTo(259),
+  target: copied(binUpTo(8_192)),
   scheme: integer(0, 1),
   flags: integer(0, 15),
-  fields: binUpTo(MESSAGE_FIELDS_MAX),
+  fields: copied(binUpTo(MESSAGE_FIELDS_MAX)),
   length,
-  upgrade: nilable(binUpTo(64)),
+  upgrade: nilable(asciiUpTo(64)),
   visitor: nested(visitor),
   tls: nilable(nested(tls)),
 });

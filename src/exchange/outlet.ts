@@ -22,8 +22,6 @@ const SMALL_CHUNK = 1_024;
 /** Chunks that may wait uncopied before small ones are copied together. */
 const LOOSE_CHUNKS = 32;
 const TAIL_BYTES = 16_384;
-/** Writes gathered from chunks up to this size get memory of their own; larger ones a staging buffer. */
-const SMALL_WRITE = 4_096;
 /** Spent places at the front of the queue before it is moved down. */
 const SPENT_CHUNKS = 256;
 
@@ -209,14 +207,14 @@ export class Outlet {
   }
 
   #gather(end: number, total: number): Uint8Array {
-    if (total > SMALL_WRITE) this.#staging = takeStaging();
-    const bytes = this.#staging ?? Buffer.allocUnsafe(total);
+    const bytes = takeStaging(total);
+    this.#staging = bytes;
     let at = 0;
     for (let index = this.#first; index < end; index++) {
       const chunk = this.#chunks[index] as Uint8Array;
       copyBytes(chunk, 0, chunk.length, bytes, at);
       at += chunk.length;
     }
-    return this.#staging === undefined ? bytes : bytes.subarray(0, total);
+    return bytes.subarray(0, total);
   }
 }

@@ -119,28 +119,22 @@ export function openExchange(
   head: RequestHead,
   events: RequesterEvents,
 ): Requester | "streamLimit" | "detached" | "draining" {
+  const { id, method, authority, target, fields, upgrade, visitor, tls } = head;
   const bytes = encodeMessage("request", {
-    id: head.id,
-    method: ascii(head.method),
-    authority: ascii(head.authority),
-    target: head.target,
+    id,
+    method,
+    authority,
+    target,
     scheme: head.scheme === "https" ? 0 : 1,
     flags:
       (head.hasBody ? 0 : REQUEST_FLAGS.noBody) |
-      (head.upgrade === undefined ? 0 : REQUEST_FLAGS.upgrade) |
+      (upgrade === undefined ? 0 : REQUEST_FLAGS.upgrade) |
       (head.acceptsTrailers ? REQUEST_FLAGS.acceptsTrailers : 0),
-    fields: head.fields,
+    fields,
     length: head.hasBody ? head.length : 0,
-    upgrade: head.upgrade === undefined ? undefined : ascii(head.upgrade),
-    visitor: {
-      address: head.visitor.address,
-      port: head.visitor.port,
-      protocol: ascii(head.visitor.protocol),
-    },
-    tls:
-      head.tls === undefined
-        ? undefined
-        : { version: ascii(head.tls.version), serverName: ascii(head.tls.serverName) },
+    upgrade,
+    visitor,
+    tls,
   });
   const isWhole = !head.hasBody && head.upgrade === undefined;
   let exchange: RequesterStream | undefined;
@@ -153,26 +147,3 @@ export function openExchange(
   if (isWhole) exchange.end();
   return exchange;
 }
-
-/** Text the caller knows to be ASCII, as bytes. */
-export function ascii(text: string): Uint8Array {
-  const known = KNOWN.get(text);
-  return known ?? Buffer.from(text, "latin1");
-}
-
-const KNOWN = new Map<string, Uint8Array>(
-  [
-    "GET",
-    "HEAD",
-    "POST",
-    "PUT",
-    "DELETE",
-    "PATCH",
-    "OPTIONS",
-    "http/1.1",
-    "h2",
-    "websocket",
-    "TLSv1.3",
-    "TLSv1.2",
-  ].map((text) => [text, Buffer.from(text, "latin1")]),
-);

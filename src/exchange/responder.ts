@@ -1,5 +1,4 @@
 // This file is the connector's end of an exchange: it receives the request and sends the reply. PROTOCOL §12.1.
-import { cloneBytes, latin1 } from "../bytes.ts";
 import type { Stream } from "../session/index.ts";
 import type { BodyEvents, Responder } from "./exchange.ts";
 import { ExchangeStream } from "./exchange-stream.ts";
@@ -44,7 +43,7 @@ class ResponderStream extends ExchangeStream implements Responder {
   }
 
   interim(status: number, fields: Uint8Array): void {
-    if (this.isSending) this.stream.write(encodeMessage("interim", { status, fields }));
+    if (this.isSending) this.stream.write(encodeMessage("interim", { status, fields }), true);
   }
 
   respond(head: ResponseHead): void {
@@ -58,6 +57,7 @@ class ResponderStream extends ExchangeStream implements Responder {
         length,
         flags: hasBody ? 0 : RESPONSE_FLAGS.noBody,
       }),
+      true,
     );
     this.sendBody(status === 101 ? RAW : bodyOf(head));
   }
@@ -67,6 +67,7 @@ class ResponderStream extends ExchangeStream implements Responder {
     const detail = printable(failure.detail).slice(0, DETAIL_MAX);
     this.stream.write(
       encodeMessage("failure", { code: failure.code, sent: failure.sent ? 1 : 0, detail }),
+      true,
     );
     this.end();
   }
@@ -79,37 +80,24 @@ export function acceptExchange(stream: Stream, take: TakeRequest): ExchangeStrea
 
 type RequestRecord = Extract<Message, { name: "request" }>["record"];
 
-/**
- * The head in arrays of its own: it lives as long as its exchange.
- * @throws BodyFault What the edge sent must not reach an origin (S-64).
- */
+/** @throws BodyFault What the edge sent must not reach an origin (S-64). */
 function requestHead(record: RequestRecord): RequestHead {
-  const { flags, upgrade, visitor, tls } = record;
+  const { id, method, authority, target, scheme, flags, fields, length, upgrade, visitor, tls } =
+    record;
   return {
-    id: cloneBytes(record.id),
-    method: checkToken("method", record.method),
-    authority: checkAuthority(record.authority),
-    target: cloneBytes(checkTarget(record.target)),
-    scheme: record.scheme === 0 ? "https" : "http",
-    fields: cloneBytes(checkFields(record.fields).lines),
-    length: record.length,
+    id,
+    method: checkToken("method", method),
+    authority: checkAuthority(authority),
+    target: checkTarget(target),
+    scheme: scheme === 0 ? "https" : "http",
+    fields: checkFields(fields).lines,
+    length,
     hasBody: (flags & REQUEST_FLAGS.noBody) === 0,
     upgrade: upgrade === undefined ? undefined : checkToken("upgrade", upgrade),
     acceptsTrailers: (flags & REQUEST_FLAGS.acceptsTrailers) !== 0,
-    visitor: {
-      address: cloneBytes(visitor.address),
-      port: visitor.port,
-      protocol: text(visitor.protocol),
-    },
-    tls:
-      tls === undefined
-        ? undefined
-        : { version: text(tls.version), serverName: text(tls.serverName) },
+    visitor,
+    tls,
   };
-}
-
-function text(bytes: Uint8Array): string {
-  return latin1(bytes, 0, bytes.length);
 }
 
 /** Details are made of error texts: anything but printable ASCII is shown as `?`. */

@@ -138,7 +138,7 @@ export class BodyReader {
 
 /** Where encoded bytes go. */
 export interface BodyTarget {
-  write(bytes: Uint8Array): "more" | "pause";
+  write(bytes: Uint8Array, isWhole?: boolean): "more" | "pause";
 }
 
 /** Puts content into the bytes of a direction. */
@@ -174,7 +174,7 @@ export class BodyWriter {
     const bytes = new Uint8Array(8 + length);
     writeU32(bytes, 4, length);
     if (length > 0 && trailers !== undefined) bytes.set(trailers, 8);
-    this.#target.write(bytes);
+    this.#target.write(bytes, true);
     return true;
   }
 
@@ -183,11 +183,11 @@ export class BodyWriter {
       const run = new Uint8Array(4 + bytes.length);
       writeU32(run, 0, bytes.length);
       run.set(bytes, 4);
-      return this.#target.write(run);
+      return this.#target.write(run, true);
     }
     const head = new Uint8Array(4);
     writeU32(head, 0, bytes.length);
-    this.#target.write(head);
+    this.#target.write(head, true);
     return this.#target.write(bytes);
   }
 }

@@ -1,7 +1,7 @@
 // This file is the kinds of fields a schema is made of: what each accepts, and how it is written. PROTOCOL §2.1.
 import { bug } from "../errors.ts";
 import type { Cursor } from "./cursor.ts";
-import { describe, refuseNext } from "./error.ts";
+import { MsgpackError, describe, refuseNext } from "./error.ts";
 import type { Sink } from "./sink.ts";
 import { arrayHeadSize, binHeadSize, textSize } from "./write.ts";
 
@@ -81,8 +81,10 @@ class BinField implements Field<Uint8Array> {
   readonly #min: number;
   readonly #max: number;
   readonly #only: readonly number[] | undefined;
+  readonly #isCopied: boolean;
 
-  constructor(min: number, max: number, only?: readonly number[]) {
+  constructor(min: number, max: number, only?: readonly number[], isCopied = false) {
+    this.#isCopied = isCopied;
     this.#min = min;
     this.#max = max;
     this.#only = only;
@@ -96,8 +98,13 @@ class BinField implements Field<Uint8Array> {
     const start = from.at;
     const length = from.binHead();
     // Another value is -1 bytes long, which no bin is.
-    if (this.#fits(length)) return from.take(length);
+    if (this.#fits(length)) return this.#isCopied ? from.copy(length) : from.take(length);
     return refuseNext(from, start, name, this.expects);
+  }
+
+  /** The same bin, decoded as a copy. */
+  copied(): BinField {
+    return new BinField(this.#min, this.#max, this.#only, true);
   }
 
   write(value: Uint8Array, into: Sink): void {
@@ -110,6 +117,38 @@ class BinField implements Field<Uint8Array> {
     return this.#only === undefined || this.#only.includes(length);
   }
 }
+
+/** A bin that holds printable ASCII, as text on our side. */
+class AsciiField implements Field<string> {
+  readonly expects: string;
+  readonly notation: string;
+  readonly minSize = 2;
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+    this.expects = `a bin of at most ${max} bytes of printable ASCII`;
+    this.notation = `a≤${max}`;
+  }
+
+  read(from: Cursor, name: string): string {
+    const start = from.at;
+    const length = from.binHead();
+    if (length >= 0 && length <= this.#max) {
+      const text = from.latin1(length);
+      if (PRINTABLE.test(text)) return text;
+      throw new MsgpackError(`Received "${name}" with a byte that is no printable ASCII`);
+    }
+    return refuseNext(from, start, name, this.expects);
+  }
+
+  write(value: string, into: Sink): void {
+    if (value.length <= this.#max && PRINTABLE.test(value)) into.ascii(value);
+    else unfit(value, this.expects);
+  }
+}
+
+const PRINTABLE = /^[\x20-\x7e]*$/;
 
 class StrField implements Field<string> {
   readonly expects: string;
@@ -222,18 +261,28 @@ export function integer(min: number, max: number): Field<number> {
 }
 
 /** A bin of exactly `length` bytes. Decoded: a view of the payload, to be copied by whoever keeps it. */
-export function bin(length: number): Field<Uint8Array> {
+export function bin(length: number): BinField {
   return new BinField(length, length);
 }
 
 /** A bin of at most `max` bytes. Decoded as by `bin`. */
-export function binUpTo(max: number): Field<Uint8Array> {
+export function binUpTo(max: number): BinField {
   return new BinField(0, max);
 }
 
 /** A bin of one of the lengths given, in bytes. Decoded as by `bin`. */
-export function binOf(...lengths: readonly number[]): Field<Uint8Array> {
+export function binOf(...lengths: readonly number[]): BinField {
   return new BinField(Math.min(...lengths), Math.max(...lengths), lengths);
+}
+
+/** A bin decoded as an array of its own, for whoever keeps it: a view would pin the whole payload. */
+export function copied(field: BinField): Field<Uint8Array> {
+  return field.copied();
+}
+
+/** A bin of at most `max` bytes of printable ASCII, as text. */
+export function asciiUpTo(max: number): Field<string> {
+  return new AsciiField(max);
 }
 
 /** A text of at most `max` bytes of UTF-8; only for people. */

@@ -8,10 +8,12 @@
 export { MsgpackError } from "./error.ts";
 export { EXT_HEAD_MAX, ExtHead, extHeadSize, writeExt32Head, writeExtHead } from "./ext.ts";
 export {
+  asciiUpTo,
   bin,
   binOf,
   binUpTo,
   bool,
+  copied,
   type Field,
   int,
   integer,

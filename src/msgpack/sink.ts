@@ -4,6 +4,7 @@ import {
   valueSize,
   writeArrayHead,
   writeBin,
+  writeBinHead,
   writeBool,
   writeInt,
   writeNil,
@@ -36,6 +37,15 @@ export class Sink {
   bin(value: Uint8Array): void {
     this.#reserve(5 + value.length);
     this.at = writeBin(this.bytes, this.at, value);
+  }
+
+  /** Printable ASCII as a bin. */
+  ascii(value: string): void {
+    this.#reserve(5 + value.length);
+    const at = writeBinHead(this.bytes, this.at, value.length);
+    for (let index = 0; index < value.length; index++)
+      this.bytes[at + index] = value.charCodeAt(index);
+    this.at = at + value.length;
   }
 
   str(value: string): void {

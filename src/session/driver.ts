@@ -46,8 +46,8 @@ class SessionStream implements Stream {
     this.id = id;
   }
 
-  write(bytes: Uint8Array): "more" | "pause" {
-    return this.#core.write(this.id, bytes, this.#session.touch());
+  write(bytes: Uint8Array, isWhole = false): "more" | "pause" {
+    return this.#core.write(this.id, bytes, this.#session.touch(), isWhole);
   }
   finish(): void {
     this.#core.finish(this.id, this.#session.touch());

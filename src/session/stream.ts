@@ -21,9 +21,10 @@ export interface Stream {
   readonly id: number;
   /**
    * Appends bytes to our direction; ownership passes to the session until acknowledged, so they must not change.
+   * @param isWhole True: they are no part of a larger buffer, which a small slice would pin.
    * @returns "pause": taken, but write no more until `writable`.
    */
-  write(bytes: Uint8Array): "more" | "pause";
+  write(bytes: Uint8Array, isWhole?: boolean): "more" | "pause";
   /** Ends our direction after everything written. Idempotent; ignored after `reset`. */
   finish(): void;
   /** Abandons our direction: unsent bytes are dropped. Codes: PROTOCOL §2.3. Ignored once all was acknowledged. */

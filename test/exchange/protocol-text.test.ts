@@ -47,11 +47,12 @@ function bytesOf(notation: string): Uint8Array {
   return new Uint8Array(Buffer.from(hex.replaceAll(" ", ""), "hex"));
 }
 
-/** `hex:` and `text:` are bin, null is nil. */
+/** `hex:` and `text:` are bin, `ascii:` is a bin we hold as text, null is nil. */
 function valueOf(value: unknown): unknown {
   if (value === null) return undefined;
   if (typeof value === "string") {
     if (value.startsWith("hex:")) return bytesOf(value.slice(4));
+    if (value.startsWith("ascii:")) return value.slice(6);
     if (value.startsWith("text:")) return new Uint8Array(Buffer.from(value.slice(5), "latin1"));
     return value;
   }

@@ -8,6 +8,7 @@ export type Kind =
   | { readonly is: "bool" | "any" }
   | { readonly is: "bin"; readonly min: number; readonly max: number; readonly only: number[] }
   | { readonly is: "str"; readonly max: number }
+  | { readonly is: "ascii"; readonly max: number }
   | { readonly is: "nilable"; readonly kind: Kind }
   | { readonly is: "list"; readonly item: Kind; readonly min: number; readonly max: number }
   | { readonly is: "record"; readonly fields: readonly Named[]; readonly rest: Rest | undefined };
@@ -40,6 +41,8 @@ export function parseNotation(text: string): Kind {
   if (text === "any") return { is: "any" };
   const range = /^(-?\d+)…(\d+)$/.exec(text);
   if (range !== null) return { is: "integer", min: Number(range[1]), max: Number(range[2]) };
+  const ascii = /^a≤(\d+)$/.exec(text);
+  if (ascii !== null) return { is: "ascii", max: Number(ascii[1]) };
   const size = /^([bs])(≤?)([\d|]+)$/.exec(text);
   if (size !== null) {
     const only = (size[3] as string).split("|").map(Number);
@@ -119,6 +122,12 @@ export function readByNotation(kind: Kind, value: unknown, raw: unknown): unknow
       const fits = kind.only.length === 0 || kind.only.includes(value.length);
       return fits ? new Uint8Array(value) : REFUSED;
     }
+    case "ascii":
+      return value instanceof Uint8Array &&
+        value.length <= kind.max &&
+        value.every((byte) => byte >= 0x20 && byte <= 0x7e)
+        ? Buffer.from(value).toString("latin1")
+        : REFUSED;
     case "str": {
       if (typeof value !== "string" || (raw as Uint8Array).length > kind.max) return REFUSED;
       const text = Buffer.from(raw as Uint8Array).toString();

@@ -21,6 +21,10 @@ export function randomValue(kind: Kind, random: Random): Plain {
       const length = random.pick([kind.min, Math.max(kind.min, random.below(most + 1))]);
       return random.bytes(kind.only.length > 0 ? random.pick(kind.only) : length);
     }
+    case "ascii": {
+      const bytes = random.bytes(random.below(Math.min(kind.max, 40) + 1));
+      return bytes.map((byte) => 0x20 + (byte % 0x5f));
+    }
     case "str":
       return random.pick(TEXTS.filter((text) => Buffer.byteLength(text) <= kind.max));
     case "nilable":

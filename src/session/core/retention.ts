@@ -145,7 +145,7 @@ export class Retention {
 const EMPTY = new Uint8Array(0);
 
 /** Asking for a parent buffer costs as much as copying this many bytes. */
-const CHEAP_COPY = 2_048;
+const CHEAP_COPY = 256;
 
 function isSmallSlice(bytes: Uint8Array): boolean {
   return bytes.length <= CHEAP_COPY || bytes.length * 4 < bytes.buffer.byteLength;

@@ -140,14 +140,14 @@ export class SessionCore {
   }
 
   /** Appends bytes; "pause" asks to wait for `streamWritable`. Ignored when the direction is over. */
-  write(id: StreamId, bytes: Uint8Array, now: number): "more" | "pause" {
+  write(id: StreamId, bytes: Uint8Array, now: number, isWhole = false): "more" | "pause" {
     const stream = this.#ledger.streams.get(id);
     if (stream === undefined) return "more";
     if (!stream.send.isOpen) {
       stream.replay?.push(bytes);
       return "more";
     }
-    this.#ledger.written(stream, bytes, false);
+    this.#ledger.written(stream, bytes, isWhole);
     this.#ledger.wake(stream, now);
     if (stream.send.bytes.unsent <= this.#ledger.pauseThreshold(stream)) return "more";
     stream.isPaused = true;
