@@ -13,6 +13,8 @@ const LAYERS: Readonly<Record<string, string>> = {
   bytes: "",
   // Memory of socket writes, shared by whoever writes to sockets.
   staging: "",
+  // Called by whoever reads sockets.
+  garbage: "",
   log: "",
   metrics: "",
   deadlines: "",
@@ -27,11 +29,11 @@ const LAYERS: Readonly<Record<string, string>> = {
   config: "address bytes errors",
   identity: "msgpack address bytes errors",
   wire: "msgpack bytes errors",
-  session: "wire identity bytes staging errors",
+  session: "wire identity bytes staging garbage errors",
   exchange: "session headers msgpack bytes staging errors",
-  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes errors",
+  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage errors",
   connector:
-    "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes errors",
+    "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage errors",
   cli: "edge connector identity config address log metrics bytes errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };

@@ -1,4 +1,5 @@
 // This file is the names a connector asks its edge for, told on a control stream that stays open with the session. http.md §5.4.
+import { TunlError } from "../errors.ts";
 import { type CallBody, openCall } from "../exchange/index.ts";
 import type { Session } from "../session/index.ts";
 
@@ -28,9 +29,11 @@ export function announce(
   const body = { hosts: announcement.hosts, random: announcement.random, rest: false };
   const call = openCall(session, "announce", body, true, {
     event: (name, event) => take(name, event, events),
-    // A result ends the call early: the edge says why by its code.
-    result: (code) =>
-      code === "" ? events.lost() : events.refused("", code, "The edge refused the announcement"),
+    // A result ends the call early, which this one is not meant to: the names are asked for again.
+    result: (code) => {
+      if (code !== "") events.notice(`The edge ended the call for names with ${code}`);
+      events.lost();
+    },
     lost: () => events.lost(),
   });
   if (typeof call === "string") events.lost();
@@ -46,4 +49,46 @@ function take(name: string, body: CallBody, events: AnnounceEvents): void {
     return; // Events of later revisions are not ours to judge.
   else if (text("state") === "granted") events.granted(text("host"), text("url"));
   else events.refused(text("host"), text("code"), text("text"));
+}
+
+/** Counts the answers to one announcement. */
+export class Answers {
+  #left: number;
+  #isServing = false;
+  #first: TunlError | undefined;
+
+  constructor(count: number) {
+    this.#left = count;
+  }
+
+  granted(): void {
+    this.#left -= 1;
+    this.#isServing = true;
+  }
+
+  /** Returns what ends the process: all names were answered, none was given, and asking again would not help. */
+  refused(error: TunlError): TunlError | undefined {
+    this.#left -= 1;
+    if (error.retryable) this.#isServing = true;
+    this.#first ??= error;
+    return this.#left === 0 && !this.#isServing ? this.#first : undefined;
+  }
+}
+
+/** Refusals that stand until somebody changes something at the edge. */
+const FINAL_REFUSALS: ReadonlySet<string> = new Set([
+  "HOSTNAME_TAKEN",
+  "HOSTNAME_NOT_GRANTED",
+  "HOSTNAME_LIMIT",
+]);
+
+export function refusedName(host: string, code: string, text: string): TunlError {
+  const message = text === "" ? `The edge does not give ${host} to this tunnel` : text;
+  return new TunlError(code, message, {
+    retryable: !FINAL_REFUSALS.has(code),
+    hint:
+      code === "HOSTNAME_TAKEN"
+        ? "Choose another --name or --host"
+        : "Ask the edge's owner to grant it",
+  });
 }

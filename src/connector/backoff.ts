@@ -22,6 +22,8 @@ export const SLOW_FIRST_MS = 1_000;
 export const SLOW_LONGEST_MS = 30_000;
 /** A link that lived this long ends a series of failures. */
 export const STEADY_LINK_MS = 30_000;
+/** After so many short links in a row the edge is not expected back at once any more. */
+export const SHORT_LINKS_MOST = 3;
 /** In all phases at most one dial per connector in this time. */
 export const DIAL_INTERVAL_MS = 500;
 
@@ -45,6 +47,7 @@ export class Backoff {
   #lastDialAt = Number.NEGATIVE_INFINITY;
   #fastUntil = Number.NEGATIVE_INFINITY;
   #linkUpAt: number | undefined;
+  #shortLinks = 0;
   #toldToWaitMs: number | undefined;
 
   /** @param random Uniform in [0, 1). */
@@ -58,12 +61,23 @@ export class Backoff {
     this.#toldToWaitMs = undefined;
   }
 
-  /** The last live link was lost. */
-  linkLost(now: number): void {
+  /**
+   * The last live link was lost.
+   * @param isFault The other end closed it for a broken rule: coming back at once would only repeat it.
+   */
+  linkLost(now: number, isFault = false): void {
     if (this.#linkUpAt === undefined) return;
-    if (now - this.#linkUpAt >= STEADY_LINK_MS) this.#failures = 0;
+    const isSteady = now - this.#linkUpAt >= STEADY_LINK_MS;
     this.#linkUpAt = undefined;
-    this.#fastUntil = now + FAST_PHASE_MS;
+    if (isSteady) {
+      this.#failures = 0;
+      this.#shortLinks = 0;
+    } else {
+      this.#shortLinks += 1;
+    }
+    // Links that end as soon as they are up are failures, not outages.
+    if (!isFault && this.#shortLinks <= SHORT_LINKS_MOST) this.#fastUntil = now + FAST_PHASE_MS;
+    else this.#fastUntil = Number.NEGATIVE_INFINITY;
   }
 
   /**

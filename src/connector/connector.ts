@@ -16,7 +16,7 @@ import {
   type Stream,
   type StreamEvents,
 } from "../session/index.ts";
-import { announce } from "./announce.ts";
+import { announce, Answers, refusedName } from "./announce.ts";
 import type { ConnectorEvents } from "./events.ts";
 import { Ingress } from "./ingress.ts";
 import { makeOrigin } from "./origin/index.ts";
@@ -32,6 +32,11 @@ export interface Connector extends AsyncDisposable {
   drain(graceMs: number): Promise<void>;
 }
 
+/** After GOAWAY requests may still come for at least this long, ms, and so many round trips. */
+const GOAWAY_MS = 250;
+const GOAWAY_RTTS = 4;
+/** Names are asked for anew after this, when the call for them ended and the session did not, ms. */
+const ANNOUNCE_AGAIN_MS = 5_000;
 /** How often a drain looks whether it is over, ms. */
 const PAUSE_MS = 50;
 
@@ -61,7 +66,10 @@ class RunningConnector implements Connector {
   readonly #ingress: Ingress;
   readonly #service: OriginService;
   readonly #uplink: Uplink;
+  /** What this session serves: names and their addresses. */
   readonly #routes = new Map<string, string>();
+  /** Addresses that were told already; a new session says nothing new about them. */
+  readonly #shown = new Set<string>();
   readonly #startedAt = new Date();
   readonly #done = Promise.withResolvers<void>();
   #tunnel: string | undefined;
@@ -117,10 +125,13 @@ class RunningConnector implements Connector {
     this.#uplink.stop();
     const { session } = this.#uplink;
     if (session !== undefined) {
+      const now = performance.now();
       session.goAway(SESSION_CODES.SHUTDOWN.code, 0, "The connector stops");
-      const until = performance.now() + graceMs;
-      while (!session.isClosed && this.#service.inProgress > 0 && performance.now() < until)
-        await pause();
+      // Requests that were on their way before the edge heard of it are still served, and a response counts as
+      // finished when the edge has acknowledged its last byte, not when the origin gave it.
+      const quietAt = now + Math.max(GOAWAY_MS, GOAWAY_RTTS * (session.stats().rttMs ?? 0));
+      const isBusy = (): boolean => performance.now() < quietAt || this.#service.open > 0;
+      while (!session.isClosed && isBusy() && performance.now() < now + graceMs) await pause();
       session.close(SESSION_CODES.NO_ERROR.code, "The connector stopped");
       await pause();
     }
@@ -207,40 +218,42 @@ class RunningConnector implements Connector {
   #up(session: Session, readiness: Readiness, rttMs: number): void {
     this.#tunnel = readiness.tunnel.name;
     this.#events.connected(1, Math.round(rttMs * 10) / 10);
-    const { name, hosts } = this.#options;
-    const named = name === undefined ? [] : [`${name}.${readiness.domains[0] ?? ""}`];
-    const wanted = [...named, ...hosts];
-    announce(
-      session,
-      { hosts: wanted, random: wanted.length === 0 ? this.#target.url : "" },
-      {
-        granted: (host, url) => {
-          if (this.#routes.get(host) === url) return;
-          this.#routes.set(host, url);
-          this.#events.route(url, this.#target.url);
-        },
-        refused: (host, code, text) => this.#refusedName(host, code, text),
-        notice: (text) => this.#events.notice(text),
-        // The session that carried the call ended with it; the next one announces again.
-        lost: () => undefined,
-      },
-    );
+    this.#announce(session, readiness.domains[0] ?? "");
   }
 
-  #refusedName(host: string, code: string, text: string): void {
-    const error = new TunlError(
-      code,
-      text === "" ? `The edge does not give ${host} to this tunnel` : text,
+  #announce(session: Session, domain: string): void {
+    const { name, hosts } = this.#options;
+    const wanted = [...(name === undefined ? [] : [`${name}.${domain}`]), ...hosts];
+    const random = wanted.length === 0 ? this.#target.url : "";
+    const answers = new Answers(wanted.length === 0 ? 1 : wanted.length);
+    this.#routes.clear();
+    announce(
+      session,
+      { hosts: wanted, random },
       {
-        hint:
-          code === "HOSTNAME_TAKEN"
-            ? `Choose another --name, or on the edge: tunl edge revoke ${host}`
-            : "Ask the edge's owner to grant it",
+        granted: (host, url) => {
+          answers.granted();
+          this.#routes.set(host, url);
+          if (this.#shown.has(url)) return;
+          this.#shown.add(url);
+          this.#events.route(url, this.#target.url);
+        },
+        refused: (host, code, text) => {
+          const error = refusedName(host, code, text);
+          const ending = answers.refused(error);
+          if (ending === undefined) this.#events.failed(error);
+          // Every name was refused for good: there is nothing to stay for.
+          else this.#done.reject(ending);
+        },
+        notice: (text) => this.#events.notice(text),
+        lost: () => {
+          if (session.isClosed || session.isDraining) return; // The next session announces again.
+          setTimeout(() => {
+            if (!session.isClosed && !this.#isEnding) this.#announce(session, domain);
+          }, ANNOUNCE_AGAIN_MS).unref();
+        },
       },
     );
-    // The only thing this process was to serve: without it there is nothing to stay for.
-    if (this.#routes.size === 0) this.#done.reject(error);
-    else this.#events.failed(error);
   }
 
   #status(): ControlBody {

@@ -24,8 +24,8 @@ export interface ServeOptions {
 /** Serves the streams of kind exchange of a connector. */
 export class OriginService {
   readonly #options: ServeOptions;
-  /** Requests in progress. */
-  inProgress = 0;
+  /** Exchanges whose last byte the edge has not acknowledged. */
+  open = 0;
 
   constructor(options: ServeOptions) {
     this.#options = options;
@@ -33,15 +33,15 @@ export class OriginService {
 
   serve(stream: Stream): StreamEvents {
     return acceptExchange(stream, (exchange) => {
-      this.inProgress += 1;
-      const served = new ServedExchange(exchange, this.#options, this.#onOver);
+      const served = new ServedExchange(exchange, this.#options, this.#onClosed);
+      this.open += 1;
       served.start();
       return served.upload;
     });
   }
 
-  readonly #onOver = (): void => {
-    this.inProgress -= 1;
+  readonly #onClosed = (): void => {
+    this.open -= 1;
   };
 }
 
@@ -50,7 +50,7 @@ class ServedExchange {
   readonly exchange: Responder;
   readonly upload: Upload;
   readonly #options: ServeOptions;
-  readonly #onOver: () => void;
+  readonly #onClosed: () => void;
   readonly #startedAt = performance.now();
   #origin: OriginExchange | undefined;
   #status = 0;
@@ -59,10 +59,10 @@ class ServedExchange {
   #isReplyWhole = false;
   #isOver = false;
 
-  constructor(exchange: Responder, options: ServeOptions, onOver: () => void) {
+  constructor(exchange: Responder, options: ServeOptions, onClosed: () => void) {
     this.exchange = exchange;
     this.#options = options;
-    this.#onOver = onOver;
+    this.#onClosed = onClosed;
     this.upload = new Upload(this);
   }
 
@@ -73,7 +73,12 @@ class ServedExchange {
       this.failed({ code: "NO_ROUTE", sent: false, detail: `no rule for ${head.authority}` });
       return;
     }
-    this.#origin = origin.request(head, new Download(this));
+    try {
+      this.#origin = origin.request(head, new Download(this));
+    } catch (error) {
+      // A bug in one request ends that request.
+      this.failed({ code: "INTERNAL", sent: false, detail: String(error) });
+    }
   }
 
   // The request, from the tunnel
@@ -114,14 +119,19 @@ class ServedExchange {
     this.exchange.end(trailers);
     // After a 101 half-close passes as it is: the visitor may go on sending.
     if (!this.#isRequestWhole && this.#status === 101) return;
-    if (!this.#isRequestWhole) this.exchange.stop(EXCHANGE_CODES.NO_ERROR);
+    this.#dropRequest();
     this.#over();
   }
 
   failed(failure: Failure): void {
     this.exchange.fail(failure);
-    if (!this.#isRequestWhole) this.exchange.stop(EXCHANGE_CODES.NO_ERROR);
+    this.#dropRequest();
     this.#over();
+  }
+
+  /** The origin wants no more of the request, whole or not: what it did not take returns its credit here. */
+  #dropRequest(): void {
+    this.exchange.stop(EXCHANGE_CODES.NO_ERROR);
   }
 
   replyCut(cause: "truncated" | "reset"): void {
@@ -134,6 +144,7 @@ class ServedExchange {
   }
 
   closed(): void {
+    this.#onClosed();
     if (this.#isOver) return;
     this.#origin?.abort();
     this.#over();
@@ -142,7 +153,6 @@ class ServedExchange {
   #over(): void {
     if (this.#isOver) return;
     this.#isOver = true;
-    this.#onOver();
     const { onRequest } = this.#options;
     if (onRequest === undefined) return;
     const { head } = this.exchange;

@@ -104,6 +104,10 @@ export class Uplink {
       if (this.#abort.signal.aborted) return;
       try {
         const link = await this.#connect(plan.connectTimeoutMs);
+        if (this.#abort.signal.aborted) {
+          link.socket.destroy();
+          return;
+        }
         attempt = 0;
         const refusal = await this.#live(link);
         if (refusal !== undefined) throw refusal;
@@ -151,15 +155,14 @@ export class Uplink {
       parameters,
       application,
     });
-    if (address !== this.#lastGood) {
-      this.#lastGood = address;
-      await this.#remember(address);
-    }
+    await orDestroy(link, this.#remember(address));
     return link;
   }
 
   /** The address that worked survives a restart, so a dead resolver does not keep us from the edge (R-20). */
   async #remember(address: string): Promise<void> {
+    if (address === this.#lastGood) return;
+    this.#lastGood = address;
     const { directory } = this.#options.identity;
     const record = await directory.readEdge();
     if (record === undefined) return; // Not joined yet: `complete` writes the record first.
@@ -172,9 +175,9 @@ export class Uplink {
 
   /** Resolves when the session is over, with the refusal when the edge ended it for good. */
   async #live(link: ConnectedLink): Promise<RefusedForGood | undefined> {
-    const readiness = readReadiness(link.application);
+    const readiness = await orDestroy(link, readReadiness(link.application));
     if (!this.#isEnrolled) {
-      await this.#events.enrolled(readiness);
+      await orDestroy(link, this.#events.enrolled(readiness));
       this.#isEnrolled = true;
       this.#claimsKey = true;
     }
@@ -206,9 +209,10 @@ export class Uplink {
     this.#events.up(session, readiness, link.rttMs);
     const end = await promise;
     this.#session = undefined;
-    this.#backoff.linkLost(performance.now());
-    if (this.#abort.signal.aborted) return undefined;
     const name = end.remote ? sessionCodeName(end.code) : undefined;
+    const isFault = name !== undefined && SESSION_CODES[name].effect === "slow";
+    this.#backoff.linkLost(performance.now(), isFault);
+    if (this.#abort.signal.aborted) return undefined;
     this.#events.down(
       name === undefined ? end.message : `The edge closed the session with ${name}`,
     );
@@ -289,8 +293,18 @@ function refusedError(name: SessionCodeName, identity: Identity): TunlError {
   return new TunlError(name, `The edge refused the link: ${SESSION_CODES[name].sentence}`);
 }
 
+/** Nobody reads a proven socket yet: if what has to happen first fails, it must not stay open. */
+async function orDestroy<T>({ socket }: ConnectedLink, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  }
+}
+
 /** READY's application. @throws TunlError `EDGE_UNREACHABLE` for what no edge of this protocol sends. */
-function readReadiness(application: Uint8Array): Readiness {
+async function readReadiness(application: Uint8Array): Promise<Readiness> {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(application).toString("utf8"));

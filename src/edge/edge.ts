@@ -190,7 +190,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
 
   stack.use(
     await serveControlSocket(options.adminPath, async (name, body) =>
-      OWNER_CALLS[name]?.(calls, body),
+      OWNER_CALLS.get(name)?.(calls, body),
     ),
   );
 

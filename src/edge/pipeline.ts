@@ -48,9 +48,10 @@ export class Pipeline {
 
   #watch(): void {
     this.options.deadlines.schedule(FIRST_BYTE_LOOK_MS, () => {
+      // First, so that one request that fails to be looked at does not end the looking.
+      this.#watch();
       const now = performance.now();
       for (const served of this.awaiting) served.checkFirstByte(now, this.options.firstByteMs);
-      this.#watch();
     });
   }
 

@@ -27,6 +27,7 @@ class Upload implements BodySink {
   readonly #served: ServedRequest;
   /** The other end wants no more: the rest is read and dropped within the listener's bounds. */
   isDropped = false;
+  isEnded = false;
   count = 0;
 
   constructor(exchange: Requester, visit: Visit, served: ServedRequest) {
@@ -41,6 +42,7 @@ class Upload implements BodySink {
   }
 
   end(trailers: Uint8Array | undefined): void {
+    this.isEnded = true;
     if (!this.isDropped) this.#exchange.end(trailers);
     this.#served.uploaded();
   }
@@ -170,8 +172,10 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     }
   }
 
-  stopped(): void {
+  stopped(code: number): void {
     if (this.#upload === undefined) return;
+    // An origin that resets after its FIN: the visitor's connection must not stay open and swallow what it sends.
+    if (this.#status === 101 && code !== EXCHANGE_CODES.NO_ERROR) this.#visit.reply.cut("reset");
     this.#upload.isDropped = true;
     this.#visit.body.resume();
   }
@@ -218,10 +222,18 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   #over(): void {
     if (this.#isOver) return;
     this.#isOver = true;
+    this.#dropUpload();
     this.#pipeline.awaiting.delete(this);
     this.#live.exchanges -= 1;
     this.#pipeline.finish(this.#visit.request.host);
     if (this.#pipeline.options.accessLog) this.#log();
+  }
+
+  /** The answer is given: what the visitor still sends is of no use, and our direction must not wait for it. */
+  #dropUpload(): void {
+    if (this.#upload === undefined || this.#upload.isEnded) return;
+    this.#upload.isDropped = true;
+    this.#exchange?.resetSending(EXCHANGE_CODES.CANCELLED);
   }
 
   #log(): void {

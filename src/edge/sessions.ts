@@ -6,6 +6,7 @@ import {
   acceptCall,
   STREAM_KINDS,
 } from "../exchange/index.ts";
+import { sourceKey } from "../address/index.ts";
 import type { SigningKey } from "../identity/index.ts";
 import type { Logger } from "../log.ts";
 import {
@@ -31,6 +32,8 @@ import { LiveSession, type Registry } from "./route/index.ts";
 /** A refused surplus is told to come back within this, spread by the connector, ms. */
 const RETRY_LATER_MS = 1_000;
 const MINUTE_MS = 60_000;
+/** Of the unfinished handshakes one source may hold so many: silent ones must not keep the others out (A-09). */
+const PENDING_PER_SOURCE = 8;
 /** How often a session that lives on is noted as seen, ms (http.md §12). */
 const SEEN_MS = 300_000;
 
@@ -55,8 +58,10 @@ export class Sessions {
   readonly #options: SessionsOptions;
   readonly #budget: ProcessBudget;
   readonly #live = new Set<LiveSession>();
-  /** Unfinished handshakes past TLS. */
+  /** Unfinished handshakes past TLS, in all and by source. */
   #pending = 0;
+  readonly #pendingBySource = new Map<string, number>();
+  /** Refused codes of this minute. */
   #failures = 0;
   #failuresSince = 0;
   #isDraining = false;
@@ -77,13 +82,16 @@ export class Sessions {
 
   /** Takes a link whose TLS handshake is done. */
   accept(socket: TLSSocket, remote: Remote): void {
-    if (this.#isDraining || this.#hasTooManyFailures()) {
+    if (this.#isDraining) {
       socket.destroy();
       return;
     }
-    const { key, gate, log, version } = this.#options;
-    const isSurplus = this.#pending >= HANDSHAKES_PAST_TLS;
-    this.#pending += 1;
+    const { key, log, version } = this.#options;
+    const source = sourceKey(remote.bytes);
+    const isSurplus =
+      this.#pending >= HANDSHAKES_PAST_TLS ||
+      (this.#pendingBySource.get(source) ?? 0) >= PENDING_PER_SOURCE;
+    this.#countPending(source, 1);
     // Links cannot be replaced in this build: one at a time, and nothing is kept for one that is gone.
     const parameters = {
       ...DEFAULT_PARAMETERS.edge,
@@ -93,21 +101,28 @@ export class Sessions {
     };
     acceptLink(socket, {
       key,
-      gate,
+      gate: this.#gate,
       parameters,
       admit: () => (isSurplus ? { code: "RETRY_LATER", retryAfterMs: RETRY_LATER_MS } : undefined),
       judge: (admission, proven) => this.#judge(admission, proven),
     })
       .then((link) => this.#attach(link, parameters, remote))
       .catch((error: unknown) => {
-        if (error instanceof HandshakeError && error.code === "AUTH_FAILED") this.#failed(remote);
-        log.debug("link.refused", error instanceof Error ? error.message : String(error), {
-          visitor: remote.address,
-        });
+        socket.destroySoon();
+        if (error instanceof HandshakeError && STRIKES.has(error.code)) {
+          this.#options.onFailedProof(remote.address);
+        }
+        const text = error instanceof Error ? error.message : String(error);
+        log.debug("link.refused", text, { visitor: remote.address });
       })
-      .finally(() => {
-        this.#pending -= 1;
-      });
+      .finally(() => this.#countPending(source, -1));
+  }
+
+  #countPending(source: string, by: 1 | -1): void {
+    this.#pending += by;
+    const count = (this.#pendingBySource.get(source) ?? 0) + by;
+    if (count === 0) this.#pendingBySource.delete(source);
+    else this.#pendingBySource.set(source, count);
   }
 
   /** Ends every session and takes no more links. */
@@ -160,13 +175,12 @@ export class Sessions {
       { id: link.sessionId, key: proven.key, instance: proven.instance, label: labelOf(proven) },
       Date.now(),
     );
+    session.attach(0, link);
     this.#live.add(live);
     registry.add(live);
-    scoped.info("connected", `${admission.kind} "${admission.name}" from ${remote.address}`, {
-      visitor: remote.address,
-    });
+    const text = `${admission.kind} "${admission.name}" from ${remote.address}`;
+    scoped.info("connected", text, { visitor: remote.address });
     onSeen(live);
-    session.attach(0, link);
     if (this.#isDraining) session.close(SESSION_CODES.SHUTDOWN.code, "The edge stops");
   }
 
@@ -180,24 +194,25 @@ export class Sessions {
     else log.warn("link.lost", text);
   }
 
-  #failed(remote: Remote): void {
-    this.#options.onFailedProof(remote.address);
-    const now = performance.now();
-    if (now - this.#failuresSince >= MINUTE_MS) {
-      this.#failuresSince = now;
-      this.#failures = 0;
-    }
-    this.#failures += 1;
-  }
-
-  /** Guessing from many sources: further links are closed unanswered until the minute is over (A-14). */
-  #hasTooManyFailures(): boolean {
-    return (
-      this.#failures > FAILED_CODES_PER_MINUTE &&
-      performance.now() - this.#failuresSince < MINUTE_MS
-    );
-  }
+  /** The gate, with a bound on guessed codes: AUTH of registered keys goes on whatever strangers try (A-14). */
+  readonly #gate: Gate = {
+    admit: (key, application) => this.#options.gate.admit(key, application),
+    enrol: async (enrolment) => {
+      const now = performance.now();
+      if (now - this.#failuresSince >= MINUTE_MS) {
+        this.#failuresSince = now;
+        this.#failures = 0;
+      }
+      if (this.#failures >= FAILED_CODES_PER_MINUTE) return undefined;
+      const admission = await this.#options.gate.enrol(enrolment);
+      if (admission === undefined) this.#failures += 1;
+      return admission;
+    },
+  };
 }
+
+/** What a stranger can do wrong again and again, and an honest connector does not. */
+const STRIKES: ReadonlySet<string> = new Set(["AUTH_FAILED", "LINK_TIMEOUT"]);
 
 /** The same process came again, or one that names the session it had before its end. */
 function isReplaced(live: LiveSession, proven: Proven): boolean {

@@ -66,9 +66,8 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
     this.stream.reset(EXCHANGE_CODES.TRUNCATED);
   }
 
-  /** Abandons our direction only. */
   resetSending(code: number): void {
-    if (this.#outgoing === "reset") return;
+    if (this.#outgoing !== "open") return;
     this.#outgoing = "reset";
     this.stream.reset(code);
   }
@@ -80,8 +79,8 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
     this.stream.stop(code);
   }
 
+  /** Also after their end: bytes that were given out and never taken are dropped, and count as consumed. */
   stop(code: number): void {
-    if (this.#incoming === "over") return;
     this.#incoming = "over";
     this.stream.stop(code);
   }

@@ -10,6 +10,8 @@ export interface ExchangeSide {
   end(trailers?: Uint8Array): void;
   /** Abandons the whole exchange in both directions: RESET and STOP_SENDING with `code`. Idempotent, also after the end. */
   abort(code: number): void;
+  /** Abandons only our direction (RESET); theirs goes on. Ignored after its end. */
+  resetSending(code: number): void;
   /** Abandons only what we still receive (STOP_SENDING); our direction goes on. */
   stop(code: number): void;
   /** Body bytes left tunl: the local kernel took them, or they were dropped. */

@@ -92,6 +92,13 @@ class RequesterStream extends ExchangeStream implements Requester {
     if (head.status < 200 && (head.status !== 101 || this.head.upgrade === undefined)) {
       throw new BodyFault(`Received status ${head.status} as a final reply`);
     }
+    // A response without a body where one must follow, or the reverse, would shift every response behind it (S-08, S-64).
+    const isBare = this.head.method === "HEAD" || head.status === 204 || head.status === 304;
+    if (head.hasBody === isBare) {
+      throw new BodyFault(
+        `Received status ${head.status} ${isBare ? "with" : "without"} a body for ${this.head.method}`,
+      );
+    }
     if (head.status === 101) {
       this.sendBody(RAW);
       this.receiveBody(RAW);

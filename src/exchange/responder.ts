@@ -82,6 +82,7 @@ type RequestRecord = Extract<Message, { name: "request" }>["record"];
 
 /** @throws BodyFault What the edge sent must not reach an origin (S-64). */
 function requestHead(record: RequestRecord): RequestHead {
+  checkForm(record);
   const { id, method, authority, target, scheme, flags, fields, length, upgrade, visitor, tls } =
     record;
   return {
@@ -98,6 +99,28 @@ function requestHead(record: RequestRecord): RequestHead {
     visitor,
     tls,
   };
+}
+
+/** Methods that ask a proxy for something else than a resource of the origin (S-06). */
+const REFUSED_METHODS = new Set(["CONNECT", "TRACE", "TRACK"]);
+/** Protocols that would speak HTTP behind our back (S-18). */
+const REFUSED_UPGRADE = /^(?:h2|http)/i;
+const SLASH = 0x2f;
+
+/**
+ * What the edge refuses of visitors is refused of the edge, too: an origin that is itself a proxy must not be led
+ * elsewhere (S-60, S-64).
+ */
+function checkForm({ method, target, flags, upgrade }: RequestRecord): void {
+  if (REFUSED_METHODS.has(method.toUpperCase()))
+    throw new BodyFault(`Received the method ${method}`);
+  const isAsterisk = method === "OPTIONS" && target.length === 1 && target[0] === 0x2a;
+  if (target[0] !== SLASH && !isAsterisk) throw new BodyFault("Received a target that is no path");
+  const isUpgrade = (flags & REQUEST_FLAGS.upgrade) !== 0;
+  if (isUpgrade !== (upgrade !== undefined)) throw new BodyFault("Received half an upgrade");
+  if (upgrade === undefined) return;
+  if (REFUSED_UPGRADE.test(upgrade)) throw new BodyFault(`Received an upgrade to ${upgrade}`);
+  if ((flags & REQUEST_FLAGS.noBody) === 0) throw new BodyFault("Received an upgrade with a body");
 }
 
 /** Details are made of error texts: anything but printable ASCII is shown as `?`. */

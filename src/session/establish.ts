@@ -210,12 +210,13 @@ export interface AcceptOptions {
 export async function acceptLink(socket: TLSSocket, options: AcceptOptions): Promise<AcceptedLink> {
   const startedAt = performance.now();
   const source = new FrameSource(socket, "edge");
-  const handshake = new EdgeHandshake({
-    key: options.key,
-    nonce: randomBytes(NONCE_BYTES),
-    exporters: exportersOf(socket),
-  });
+  let handshake: EdgeHandshake | undefined;
   try {
+    handshake = new EdgeHandshake({
+      key: options.key,
+      nonce: randomBytes(NONCE_BYTES),
+      exporters: exportersOf(socket),
+    });
     const surplus = options.admit();
     if (surplus !== undefined)
       throw refusal(surplus.code, "Refused before the handshake", surplus.retryAfterMs);
@@ -243,7 +244,8 @@ export async function acceptLink(socket: TLSSocket, options: AcceptOptions): Pro
     source.release();
     return { socket, decoder: source.decoder, admission, proven, sessionId };
   } catch (error) {
-    refuse(socket, handshake, error);
+    if (handshake === undefined) socket.destroy();
+    else refuse(socket, handshake, error);
     throw error;
   }
 }

@@ -1,5 +1,6 @@
 // This file is a TLS socket as a link: whole batches in, chunks out, one write outstanding. PROTOCOL §6.4, §6.5.
 import type { TLSSocket } from "node:tls";
+import { noteReceived } from "../garbage.ts";
 import { giveStaging } from "../staging.ts";
 import type { LinkLoss } from "./core/index.ts";
 
@@ -30,6 +31,7 @@ export class SocketLink {
     socket.on("end", () => this.#lose("fin"));
     socket.on("close", () => this.#lose("fin"));
     socket.on("data", (chunk: Uint8Array) => {
+      noteReceived(chunk.length);
       if (!this.#isOver) events.bytes(chunk);
     });
     socket.resume();

@@ -1,6 +1,7 @@
 // This file is one connection to an origin: its bytes to steps of the reader, its end to a word (http.md §3, §11; S-08, S-11).
 import type { Socket } from "node:net";
 
+import { noteReceived } from "../../garbage.ts";
 import { Outlet, type OutletEvents } from "../../exchange/index.ts";
 import {
   Http1Error,
@@ -127,6 +128,7 @@ export class OriginConnection implements OutletEvents {
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
+    noteReceived(chunk.length);
     switch (this.#state) {
       case "busy":
         this.#hasRead = true;

@@ -33,20 +33,16 @@ type OwnerCall = (context: CallContext, body: CallBody) => Promise<CallBody>;
 type KeyCall = (context: CallContext, call: IncomingCall, live: LiveSession) => IncomingCallEvents;
 
 /** Calls of the owner's socket, by name. */
-export const OWNER_CALLS: Readonly<Record<string, OwnerCall>> = {
-  invite: async (context, body) => {
-    const { line, expiresAt } = await invite(context, readInvitation(body));
-    return { line, expiresAt: expiresAt.toISOString() };
-  },
-  status: async (context) => status(context),
-};
+export const OWNER_CALLS: ReadonlyMap<string, OwnerCall> = new Map([
+  ["invite", inviteCall],
+  ["status", async (context: CallContext) => status(context)],
+]);
 
 /** Calls of control streams: which kind of key may make them. */
-export const KEY_CALLS: Readonly<
-  Record<string, { readonly by: "tunnel" | "account"; readonly run: KeyCall }>
-> = {
-  announce: { by: "tunnel", run: announce },
-};
+export const KEY_CALLS: ReadonlyMap<
+  string,
+  { readonly by: "tunnel" | "account"; readonly run: KeyCall }
+> = new Map([["announce", { by: "tunnel", run: announce }]]);
 
 /** Answers a call of a control stream: unknown names and other kinds of keys get a code, never silence. */
 export function answerCall(
@@ -54,10 +50,15 @@ export function answerCall(
   call: IncomingCall,
   live: LiveSession,
 ): IncomingCallEvents {
-  const row = KEY_CALLS[call.name];
+  const row = KEY_CALLS.get(call.name);
   if (row !== undefined && row.by === live.admission.kind) return row.run(context, call, live);
   call.result(row === undefined ? "NOT_FOUND" : "NOT_ALLOWED");
   return { isKept: false, ended: () => undefined };
+}
+
+async function inviteCall(context: CallContext, body: CallBody): Promise<CallBody> {
+  const { line, expiresAt } = await invite(context, readInvitation(body));
+  return { line, expiresAt: expiresAt.toISOString() };
 }
 
 /** Makes a join line. @throws TunlError `USAGE`, `TUNNEL_NOT_FOUND`, those of the store. */
@@ -116,12 +117,13 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
     wished: string,
     claim: () => Promise<{ readonly host: string }>,
   ): Promise<void> => {
+    if (isOver) return;
     try {
       const { host } = await claim();
       await context.cover(host);
       if (isOver) return;
       served.push(host);
-      live.announce([...served], rest);
+      live.announce(call, { hosts: [...served], takesRest: rest });
       call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
     } catch (error) {
       if (!(error instanceof TunlError)) throw error;
@@ -134,6 +136,7 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
         });
     }
   };
+  if (rest) live.announce(call, { hosts: [], takesRest: true });
   const work = async (): Promise<void> => {
     for (const host of hosts) await grant(host, () => context.store.claimHost(owner, host));
     if (random !== "") await grant(random, () => context.store.randomHost(owner, random));
@@ -143,7 +146,7 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
     isKept: true,
     ended: () => {
       isOver = true;
-      live.announce([], false);
+      live.withdraw(call);
     },
   };
 }

@@ -9,6 +9,7 @@ import {
   responseWriter,
   type Writer,
 } from "../../http1/index.ts";
+import { noteReceived } from "../../garbage.ts";
 import type { Logger } from "../../log.ts";
 import { answer, type AnswerCode, type AnswerContext, answerToFault, contextOf } from "../reply.ts";
 import { CanonicalRequests, newRequestId, type VisitorPeer } from "../request.ts";
@@ -109,6 +110,7 @@ export class VisitorConnection
   // The request: IntakeOwner and BodyOwner.
 
   #receive(bytes: Uint8Array): void {
+    noteReceived(bytes.length);
     if (this.#state === "closed") return;
     if (this.#state !== "closing") return this.#intake.push(bytes);
     this.#dropped += bytes.length;

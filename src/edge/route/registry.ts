@@ -2,6 +2,14 @@
 import { parsePattern, matchesPattern } from "../../address/index.ts";
 import type { Admission, Session } from "../../session/index.ts";
 
+/** What one announcement was granted. */
+export interface Announced {
+  /** Exact names and `*.x`. */
+  readonly hosts: readonly string[];
+  /** True: names of the tunnel that no session announced come here (cloudflared's catch-all). */
+  readonly takesRest: boolean;
+}
+
 /** One live session and what it announced. */
 export class LiveSession {
   readonly session: Session;
@@ -13,9 +21,10 @@ export class LiveSession {
   /** Label the connector gave itself, for the owner's eyes. */
   readonly label: string;
   readonly since: number;
-  /** Exact names and `*.x` it announced and was granted. */
+  /** What each announcement in force was granted, by who made it: a new one does not end an older one. */
+  readonly #announcements = new Map<object, Announced>();
+  /** Exact names and `*.x` of all of them. */
   #hosts: readonly string[] = [];
-  /** True: names of the tunnel that no session announced come here (cloudflared's catch-all). */
   #takesRest = false;
   /** Exchanges in progress; decides between replicas. */
   exchanges = 0;
@@ -44,9 +53,21 @@ export class LiveSession {
     return this.#hosts;
   }
 
-  announce(hosts: readonly string[], takesRest: boolean): void {
-    this.#hosts = hosts;
-    this.#takesRest = takesRest;
+  /** @param by Whose announcement it is; a later one of the same replaces it. */
+  announce(by: object, announced: Announced): void {
+    this.#announcements.set(by, announced);
+    this.#collect();
+  }
+
+  withdraw(by: object): void {
+    this.#announcements.delete(by);
+    this.#collect();
+  }
+
+  #collect(): void {
+    const all = [...this.#announcements.values()];
+    this.#hosts = [...new Set(all.flatMap(({ hosts }) => hosts))];
+    this.#takesRest = all.some(({ takesRest }) => takesRest);
   }
 
   /** Announced by its own name or by a wildcard above it; `rest` when only the catch-all takes it. */
