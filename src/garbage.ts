@@ -5,11 +5,11 @@ import { fullGC } from "bun:jsc";
  * Bytes received on all sockets after which a collection runs.
  *
  * Every chunk a socket delivers owns its memory, and the collector sizes its heap by the memory of the machine: during a
- * download it lets 60 to 110 MiB of dead chunks pile up. With this bound the resident set stays within 25 MiB of where
- * it was after 64 MiB. It costs 15 % of the CPU of a bulk transfer (a pause of 4 to 8 ms each); twice the bound saves a
- * third of that and doubles the swing, and collecting the young alone frees too little: chunks in flight have grown old.
+ * download it lets 60 to 110 MiB of dead chunks pile up. With this bound the resident set stays within 32 MiB of where
+ * it was after 64 MiB. It costs a fifth of the CPU of a bulk transfer, a pause of 4 to 8 ms each; collecting the young
+ * alone costs next to nothing and frees too little, because chunks in flight have grown old.
  */
-const COLLECT_BYTES = 32 * 1024 * 1024;
+const COLLECT_BYTES = 24 * 1024 * 1024;
 
 let received = 0;
 

@@ -1,5 +1,6 @@
 // This file is the canonical request: computed once, the only input of routing, log and forwarding (S-29, http.md §6).
 import { canonicalHost } from "../address/index.ts";
+import { cloneBytes } from "../bytes.ts";
 import { TunlError } from "../errors.ts";
 import {
   equalsFolded,
@@ -177,7 +178,7 @@ export class CanonicalRequests {
         `X-Tunl-Request-Id: `,
       "latin1",
     );
-    this.#hostValue = value.slice();
+    this.#hostValue = cloneBytes(value);
     return undefined;
   }
 

@@ -4,7 +4,12 @@ import type { Socket } from "node:net";
 import { copyBytes } from "../bytes.ts";
 import { giveStaging, STAGING_BYTES, takeStaging } from "../staging.ts";
 
-/** What an outlet tells its owner. Never called inside `write`, `end`, `flush`, `discard` or `reset`. */
+/**
+ * What an outlet tells its owner. Never called inside `write`, `end`, `flush`, `discard` or `reset`.
+ *
+ * They come from the socket, where nobody catches: an owner that calls others ends its connection for what they throw
+ * (S-73), and itself throws nothing.
+ */
 export interface OutletEvents {
   /** The local kernel took this many of the bytes written. */
   taken(bytes: number): void;
@@ -101,6 +106,16 @@ export class Outlet {
   /** Writes now what waits, instead of at the end of the turn: for bytes after which nothing comes in this turn. */
   flush(): void {
     this.#isDue = false;
+    try {
+      this.#send();
+    } catch (error) {
+      // A socket that throws is one that failed; the other outlets of this turn must not pay for it.
+      const reason = error instanceof Error ? error : new Error(String(error));
+      queueMicrotask(() => this.#written(reason));
+    }
+  }
+
+  #send(): void {
     if (this.#outstanding > 0 || this.#state === "ended" || this.#state === "over") return;
     if (this.#waiting === 0) {
       if (this.#state === "ending") this.#finish();

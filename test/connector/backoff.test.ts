@@ -1,6 +1,12 @@
 import { describe, expect, test } from "bun:test";
 
-import { Backoff, FAST_PHASE_MS, SLOW_LONGEST_MS } from "../../src/connector/backoff.ts";
+import {
+  Backoff,
+  FAST_PHASE_MS,
+  SHORT_LINKS_MOST,
+  SLOW_LONGEST_MS,
+  STEADY_LINK_MS,
+} from "../../src/connector/backoff.ts";
 
 /** The largest random number below 1, so that bounds show. */
 const most = (): number => 1 - Number.EPSILON;
@@ -121,5 +127,64 @@ describe("backoff", () => {
       now += delayMs + 1;
     }
     expect(draw).toBeGreaterThan(190);
+  });
+
+  /** The phases of the dials after links that lived so long, ms, each ended by a fault or not. */
+  function phasesAfter(
+    backoff: Backoff,
+    links: readonly (readonly [livedMs: number, isFault: boolean])[],
+  ): string[] {
+    let now = 0;
+    return links.map(([livedMs, isFault]) => {
+      now += backoff.next(now).delayMs;
+      backoff.linkUp(now);
+      now += livedMs;
+      backoff.linkLost(now, isFault);
+      return backoff.next(now).phase;
+    });
+  }
+
+  test("a link that the edge ended for a fault opens no fast phase, however long it lived", () => {
+    const backoff = new Backoff(least);
+    expect(
+      phasesAfter(backoff, [
+        [100, true],
+        [STEADY_LINK_MS, true],
+        [STEADY_LINK_MS, false],
+      ]),
+    ).toEqual(["slow", "slow", "fast"]);
+  });
+
+  test("a fault ends the fast phase that an earlier loss opened", () => {
+    const backoff = new Backoff(least);
+    expect(
+      phasesAfter(backoff, [
+        [100, false],
+        [100, true],
+      ]),
+    ).toEqual(["fast", "slow"]);
+  });
+
+  test("more than three short links in a row open none either, and their waits grow", () => {
+    const backoff = new Backoff(most);
+    const short = Array.from({ length: SHORT_LINKS_MOST + 4 }, () => [10, false] as const);
+    expect(phasesAfter(backoff, short)).toEqual([
+      ...["fast", "fast", "fast"],
+      ...["slow", "slow", "slow", "slow"],
+    ]);
+    expect(backoff.next(1_000_000).delayMs).toBeGreaterThan(4_000);
+  });
+
+  test("a steady link ends that series: the next loss is an outage again", () => {
+    const links = [
+      ...Array.from({ length: SHORT_LINKS_MOST + 1 }, () => [STEADY_LINK_MS - 1, false] as const),
+      [STEADY_LINK_MS, false] as const,
+      ...Array.from({ length: SHORT_LINKS_MOST + 1 }, () => [10, false] as const),
+    ];
+    expect(phasesAfter(new Backoff(least), links)).toEqual([
+      ...["fast", "fast", "fast", "slow"],
+      "fast",
+      ...["fast", "fast", "fast", "slow"],
+    ]);
   });
 });

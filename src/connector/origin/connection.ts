@@ -13,6 +13,7 @@ import {
   type Writer,
 } from "../../http1/index.ts";
 import type { HeaderBlock } from "../../headers/index.ts";
+import type { OnBug } from "./failures.ts";
 
 /** Why a connection was lost in the middle of an exchange. `invalid`: it broke http.md §3.1; `upgrade`: with a wrong 101. */
 export type Loss = "closed" | "reset" | "invalid" | "upgrade" | "internal";
@@ -26,11 +27,18 @@ export interface ConnectionUser {
   complete(trailers: HeaderBlock | undefined, isExact: boolean): void;
   /** After a 101: the origin's half is closed, ours is not. */
   halfClosed(): void;
-  /** The connection is gone, already destroyed; nothing follows. */
+  /** The connection is gone, already destroyed; nothing follows. Never throws. */
   lost(loss: Loss, detail: string): void;
   /** The kernel took bytes of the connection, framing included. */
   taken(bytes: number): void;
   drained(): void;
+}
+
+/** Who keeps idle connections and hears of faults. */
+export interface ConnectionOwner {
+  /** It ended while idle: it is destroyed, the pool forgets it. */
+  onIdleEnd(connection: OriginConnection): void;
+  readonly onBug: OnBug;
 }
 
 /**
@@ -43,6 +51,9 @@ export interface ConnectionUser {
  *
  * In `idle` any byte and any end closes it (S-09). `over` is left never: what the socket still emits after our own
  * destroy is no news of the origin (platform.md §0 trap 19).
+ *
+ * Every event of the socket and the outlet comes in here, and nothing thrown leaves: a fault of ours or of the user
+ * resets this connection and loses this exchange (S-73).
  */
 export class OriginConnection implements OutletEvents {
   readonly serverName: string;
@@ -50,23 +61,18 @@ export class OriginConnection implements OutletEvents {
   readonly writer: Writer = requestWriter();
   readonly #socket: Socket;
   readonly #reader: ResponseReader = responseReader(RESPONSE_LIMITS);
-  readonly #onIdleEnd: (connection: OriginConnection) => void;
+  readonly #owner: ConnectionOwner;
   #state: "idle" | "busy" | "raw" | "over" = "idle";
   #user: ConnectionUser | undefined;
   #hasRead = false;
 
   /**
    * @param socket Connected, half-open; nothing was read from it.
-   * @param onIdleEnd It ended while idle: it is destroyed, the pool forgets it.
    */
-  constructor(
-    socket: Socket,
-    serverName: string,
-    onIdleEnd: (connection: OriginConnection) => void,
-  ) {
+  constructor(socket: Socket, serverName: string, owner: ConnectionOwner) {
     this.serverName = serverName;
     this.#socket = socket;
-    this.#onIdleEnd = onIdleEnd;
+    this.#owner = owner;
     this.outlet = new Outlet(socket, this);
     socket.on("error", this.#onError);
     socket.on("data", this.#onData);
@@ -116,11 +122,19 @@ export class OriginConnection implements OutletEvents {
   }
 
   taken(bytes: number): void {
-    this.#user?.taken(bytes);
+    try {
+      this.#user?.taken(bytes);
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
   drained(): void {
-    this.#user?.drained();
+    try {
+      this.#user?.drained();
+    } catch (error) {
+      this.#fault(error);
+    }
   }
 
   failed(error: Error): void {
@@ -129,6 +143,14 @@ export class OriginConnection implements OutletEvents {
 
   readonly #onData = (chunk: Uint8Array): void => {
     noteReceived(chunk.length);
+    try {
+      this.#receive(chunk);
+    } catch (error) {
+      this.#fault(error);
+    }
+  };
+
+  #receive(chunk: Uint8Array): void {
     switch (this.#state) {
       case "busy":
         this.#hasRead = true;
@@ -146,15 +168,23 @@ export class OriginConnection implements OutletEvents {
       default:
         this.#state satisfies never;
     }
-  };
+  }
 
   readonly #onEnd = (): void => {
+    try {
+      this.#receiveEnd();
+    } catch (error) {
+      this.#fault(error);
+    }
+  };
+
+  #receiveEnd(): void {
     if (this.#state === "idle") return this.#endIdle();
     if (this.#state === "raw") return this.#user?.halfClosed();
     if (this.#state !== "busy") return;
     if (this.#reader.eof() === "finished") return this.#user?.complete(undefined, false);
     this.#lose("closed", "the origin closed the connection");
-  };
+  }
 
   readonly #onError = (error: Error): void => {
     if (this.#state === "idle") this.#endIdle();
@@ -203,16 +233,16 @@ export class OriginConnection implements OutletEvents {
     try {
       return this.#reader.next();
     } catch (error) {
-      const isFault = error instanceof Http1Error;
-      const loss = isFault ? (error.code === "WRONG_UPGRADE" ? "upgrade" : "invalid") : "internal";
-      this.#lose(loss, isFault ? `${error.code}: ${error.message}` : messageOf(error));
+      if (!(error instanceof Http1Error)) throw error;
+      const loss = error.code === "WRONG_UPGRADE" ? "upgrade" : "invalid";
+      this.#lose(loss, `${error.code}: ${error.message}`);
       return "lost";
     }
   }
 
   #endIdle(): void {
     this.close();
-    this.#onIdleEnd(this);
+    this.#owner.onIdleEnd(this);
   }
 
   #lose(loss: Loss, detail: string): void {
@@ -221,6 +251,16 @@ export class OriginConnection implements OutletEvents {
     this.outlet.discard();
     this.#socket.destroy();
     user?.lost(loss, detail);
+  }
+
+  /** RST: what the origin has of the request must not look whole (S-10). */
+  #fault(error: unknown): void {
+    this.#owner.onBug(error);
+    if (this.#state === "idle") return this.#endIdle();
+    const user = this.#user;
+    if (!this.#leave()) return;
+    this.outlet.reset();
+    user?.lost("internal", messageOf(error));
   }
 
   /** @returns False when it was over already. */

@@ -1,6 +1,15 @@
 // This file is errors of an origin turned into the one failure a visitor is answered with (http.md §13, R-23).
 import type { Failure, FailureCode } from "../../exchange/index.ts";
 
+/** Hears of a fault of ours that ended one exchange (S-73). Must not throw. */
+export type OnBug = (error: unknown) => void;
+
+/** Where nobody listens, a fault still reaches the process's own handler; the exchange it came from has ended by then. */
+export const throwLater: OnBug = (error) =>
+  queueMicrotask(() => {
+    throw error;
+  });
+
 /** `detail` of a failure on the wire, in bytes of UTF-8 (http.md §5.1). */
 const MAX_DETAIL = 256;
 

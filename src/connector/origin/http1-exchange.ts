@@ -5,6 +5,7 @@ import {
   type FailureCode,
   keepAliveSeconds,
   keepResponseFields,
+  MESSAGE_FIELDS_MAX,
   type RequestHead,
 } from "../../exchange/index.ts";
 import { type HeaderBlock, LineBuffer, parseLines } from "../../headers/index.ts";
@@ -29,6 +30,9 @@ const LOSSES = {
   internal: { code: "INTERNAL", cut: "truncated" },
 } as const satisfies Record<Loss, object>;
 
+/** Longest reason phrase that is passed on, bytes. Real ones have 30; a message carries 1,024 (http.md §5.1). */
+export const MAX_REASON = 512;
+
 /** Where response fields are put together; empty between two heads. */
 const lines = new LineBuffer();
 
@@ -41,7 +45,8 @@ const lines = new LineBuffer();
  *                  └────────┘ once: a reused connection died unheard
  * ```
  *
- * Events come from sockets and timers, never inside `start`.
+ * Events come from sockets and timers, never inside `start`. What the events throw ends this exchange: as a failure, or
+ * as a cut once the head was told (S-73).
  */
 export class Http1Exchange implements OriginExchange, ConnectionUser {
   readonly #parts: HttpOriginParts;
@@ -69,6 +74,11 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
     this.#upload = new Upload(framing, parts.collectsBodies && framing.kind === "chunked", {
       taken: (bytes) => {
         if (this.#state !== "over") events.taken(bytes);
+      },
+      collected: (bytes) => {
+        this.#guard(() => {
+          if (this.#state !== "over") events.taken(bytes);
+        });
       },
       writable: () => {
         if (this.#state !== "over") events.writable();
@@ -128,11 +138,12 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
     this.#cancelDial = this.#parts.dialer.dial(this.#serverName, {
       connected: (socket) => {
         this.#cancelDial = undefined;
-        this.#attach(new OriginConnection(socket, this.#serverName, this.#parts.onIdleEnd));
+        const connection = new OriginConnection(socket, this.#serverName, this.#parts);
+        this.#guard(() => this.#attach(connection));
       },
       failed: ({ code, sent, detail }) => {
         this.#cancelDial = undefined;
-        this.#fail({ code, sent: sent || this.#mayHaveBeenSent, detail });
+        this.#guard(() => this.#fail({ code, sent: sent || this.#mayHaveBeenSent, detail }));
       },
     });
   }
@@ -171,10 +182,12 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
     const isTooLong = error instanceof TunlError && error.code === "LENGTH_REQUIRED";
     const code = isTooLong ? "LENGTH_REQUIRED" : "BAD_REQUEST";
     // Never inside the call that caused it.
-    queueMicrotask(() => {
-      if (isAnswering) this.#cut("truncated");
-      else this.#fail(failure(code, wasSent, reasonOf(error)));
-    });
+    queueMicrotask(() =>
+      this.#guard(() => {
+        if (isAnswering) this.#cut("truncated");
+        else this.#fail(failure(code, wasSent, reasonOf(error)));
+      }),
+    );
   }
 
   // The connection's side.
@@ -235,6 +248,10 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
   }
 
   lost(loss: Loss, detail: string): void {
+    this.#guard(() => this.#lost(loss, detail));
+  }
+
+  #lost(loss: Loss, detail: string): void {
     const hasRead = this.#connection?.hasRead ?? false;
     this.#connection = undefined;
     const { code, cut } = LOSSES[loss];
@@ -243,15 +260,27 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
       if (this.#isOriginEnded && this.#upload.isEnded && loss === "closed") this.#finish();
       else this.#cut(this.#isOriginEnded ? "reset" : cut);
     } else if (this.#state === "responding") this.#cut(cut);
-    else if (this.#isReused && !hasRead && isRepeatable(this.#head.method) && !this.#head.hasBody) {
+    else if (loss !== "internal" && !hasRead && this.#isResendable) {
       this.#mayHaveBeenSent = true;
       this.#state = "dialling";
       this.#dial();
     } else this.#fail(failure(code, true, `${this.#parts.url}: ${detail}`));
   }
 
+  /** A reused connection may have been closed by the origin before it saw the request (http.md §11). */
+  get #isResendable(): boolean {
+    return this.#isReused && isRepeatable(this.#head.method) && !this.#head.hasBody;
+  }
+
   /** Fields without what belongs to the connection, the local authority mapped back; `undefined`: refused. */
   #endToEnd(head: Http1ResponseHead): Uint8Array | undefined {
+    if (head.reason.length > MAX_REASON) {
+      this.#refuse(
+        "ORIGIN_INVALID",
+        `the reason phrase has ${head.reason.length} bytes, allowed ${MAX_REASON}`,
+      );
+      return undefined;
+    }
     lines.clear();
     try {
       keepResponseFields(head.fields, lines);
@@ -259,7 +288,13 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
       this.#refuse("ORIGIN_INVALID", reasonOf(error));
       return undefined;
     }
-    return this.#parts.rewrite.responseFields(this.#head, lines.take());
+    const fields = this.#parts.rewrite.responseFields(this.#head, lines.take());
+    if (fields.length <= MESSAGE_FIELDS_MAX) return fields;
+    this.#refuse(
+      "ORIGIN_INVALID",
+      `the header has ${fields.length} bytes, allowed ${MESSAGE_FIELDS_MAX}`,
+    );
+    return undefined;
   }
 
   #upgraded(head: Http1ResponseHead, fields: Uint8Array): void {
@@ -303,6 +338,31 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
     if (this.#state === "over") return;
     this.#finish();
     this.#events.cut(cause);
+  }
+
+  /** Runs what does not come through the connection, which has a guard of its own. */
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#fault(error);
+    }
+  }
+
+  #fault(error: unknown): void {
+    this.#parts.onBug(error);
+    if (this.#state === "over") return;
+    const isAnswering = this.#state === "responding" || this.#state === "raw";
+    this.#cancelDial?.();
+    const connection = this.#finish();
+    connection?.reset();
+    const wasSent = connection !== undefined || this.#mayHaveBeenSent;
+    try {
+      if (isAnswering) this.#events.cut("truncated");
+      else this.#events.failure(failure("INTERNAL", wasSent, reasonOf(error)));
+    } catch (second) {
+      this.#parts.onBug(second);
+    }
   }
 
   /** @returns The connection, in the hands of the caller. */

@@ -3,8 +3,9 @@ import type { Deadlines } from "../../deadlines.ts";
 import type { RequestHead } from "../../exchange/index.ts";
 import type { Lookup } from "../addresses.ts";
 import type { HttpTarget, UnixTarget } from "../target.ts";
-import type { OriginConnection } from "./connection.ts";
+import type { ConnectionOwner, OriginConnection } from "./connection.ts";
 import { OriginDialer } from "./dial-origin.ts";
+import { type OnBug, throwLater } from "./failures.ts";
 import { type HostHeader, HostRewrite } from "./host-header.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import type { Origin, OriginEvents, OriginExchange } from "./origin.ts";
@@ -30,6 +31,8 @@ export interface HttpOriginOptions {
   readonly lookup?: Lookup;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
+  /** A fault of ours ended one exchange; `throwLater` when absent. */
+  readonly onBug?: OnBug;
 }
 
 export const HTTP_ORIGIN_DEFAULTS = {
@@ -44,14 +47,13 @@ export const HTTP_ORIGIN_DEFAULTS = {
 } as const satisfies Omit<HttpOriginOptions, "target" | "deadlines">;
 
 /** What the exchanges of one origin share. */
-export interface HttpOriginParts {
+export interface HttpOriginParts extends ConnectionOwner {
   readonly url: string;
   readonly dialer: OriginDialer;
   readonly pool: ConnectionPool<OriginConnection>;
   readonly rewrite: HostRewrite;
   readonly tls: OriginTls | undefined;
   readonly collectsBodies: boolean;
-  readonly onIdleEnd: (connection: OriginConnection) => void;
 }
 
 /** An `http://`, `https://` or socket file service. */
@@ -81,6 +83,7 @@ export class HttpOrigin implements Origin {
       tls,
       collectsBodies: settings.disableChunkedEncoding,
       onIdleEnd: (connection) => pool.remove(connection),
+      onBug: settings.onBug ?? throwLater,
     };
   }
 

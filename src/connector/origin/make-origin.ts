@@ -1,6 +1,7 @@
 // This file is a parsed target and its settings to the origin that serves it (product.md §2.2, §3.3).
 import type { Deadlines } from "../../deadlines.ts";
 import type { Target } from "../target.ts";
+import { type OnBug, throwLater } from "./failures.ts";
 import { type HostHeader, parseHostHeader } from "./host-header.ts";
 import { HttpOrigin } from "./http1.ts";
 import type { Origin } from "./origin.ts";
@@ -18,13 +19,22 @@ export interface OriginSettings {
   };
 }
 
-/** @throws TunlError `HOST_HEADER_INVALID`, `CA_POOL_INVALID` */
-export function makeOrigin(target: Target, settings: OriginSettings, deadlines: Deadlines): Origin {
-  if (target.kind === "static") return new StaticOrigin(target);
+/**
+ * @param onBug Hears of a fault that ended one exchange (S-73); where absent it is thrown to the process's own handler.
+ * @throws TunlError `HOST_HEADER_INVALID`, `CA_POOL_INVALID`
+ */
+export function makeOrigin(
+  target: Target,
+  settings: OriginSettings,
+  deadlines: Deadlines,
+  onBug: OnBug = throwLater,
+): Origin {
+  if (target.kind === "static") return new StaticOrigin(target, onBug);
   const { hostHeader, originTls } = settings;
   return new HttpOrigin({
     target,
     deadlines,
+    onBug,
     hostHeader: hostHeader.kind === "value" ? parseHostHeader(hostHeader.value) : hostHeader,
     tls: {
       caPool: originTls.ca,

@@ -1,6 +1,7 @@
 // This file is the services a connector answers for itself: `http_status:N` and `hello_world` (product.md §3.3).
 import type { RequestHead } from "../../exchange/index.ts";
 import type { StaticTarget } from "../target.ts";
+import { failure, type OnBug, reasonOf, throwLater } from "./failures.ts";
 import type { Origin, OriginEvents, OriginExchange } from "./origin.ts";
 
 const encoder = new TextEncoder();
@@ -25,16 +26,18 @@ export class StaticOrigin implements Origin {
   readonly url: string;
   readonly #status: number;
   readonly #page: Uint8Array | undefined;
+  readonly #onBug: OnBug;
 
-  constructor(target: StaticTarget) {
+  constructor(target: StaticTarget, onBug: OnBug = throwLater) {
+    this.#onBug = onBug;
     this.url = target.url;
     this.#status = target.status ?? 200;
     this.#page = target.status === undefined ? HELLO_PAGE : undefined;
   }
 
   request(head: RequestHead, events: OriginEvents): OriginExchange {
-    const exchange = new StaticExchange(events);
-    queueMicrotask(() => exchange.answer(head.method, this.#status, this.#page));
+    const exchange = new StaticExchange(events, this.#onBug);
+    exchange.later(() => exchange.answer(head.method, this.#status, this.#page));
     return exchange;
   }
 
@@ -45,18 +48,34 @@ export class StaticOrigin implements Origin {
 
 class StaticExchange implements OriginExchange {
   readonly #events: OriginEvents;
+  readonly #onBug: OnBug;
+  #isAnswering = false;
   #isOver = false;
   #isPaused = false;
   #rest: (() => void) | undefined;
 
-  constructor(events: OriginEvents) {
+  constructor(events: OriginEvents, onBug: OnBug) {
     this.#events = events;
+    this.#onBug = onBug;
+  }
+
+  /** Runs a step in a task of its own; what it throws ends this exchange only (S-73). */
+  later(step: () => void): void {
+    queueMicrotask(() => {
+      try {
+        step();
+      } catch (error) {
+        this.#onBug(error);
+        this.#giveUp(error);
+      }
+    });
   }
 
   answer(method: string, status: number, page: Uint8Array | undefined): void {
     if (this.#isOver) return;
     const hasBody = method !== "HEAD" && status !== 204 && status !== 304;
     const isBare = status === 204 || status === 304;
+    this.#isAnswering = true;
     this.#events.response({
       status,
       reason: NO_BYTES,
@@ -76,7 +95,7 @@ class StaticExchange implements OriginExchange {
   }
 
   write(bytes: Uint8Array): "more" {
-    queueMicrotask(() => {
+    this.later(() => {
       if (!this.#isOver) this.#events.taken(bytes.length);
     });
     return "more";
@@ -99,5 +118,16 @@ class StaticExchange implements OriginExchange {
     const rest = this.#rest;
     this.#rest = undefined;
     rest?.();
+  }
+
+  #giveUp(error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    try {
+      if (this.#isAnswering) this.#events.cut("truncated");
+      else this.#events.failure(failure("INTERNAL", false, reasonOf(error)));
+    } catch (second) {
+      this.#onBug(second);
+    }
   }
 }

@@ -12,6 +12,8 @@ export const MAX_COLLECTED = 1_048_576;
 export interface UploadEvents {
   /** The kernel took so many bytes of the caller, or they were dropped. */
   taken(bytes: number): void;
+  /** The same of bytes that wait for their length to be known; told in a task of its own. Never throws. */
+  collected(bytes: number): void;
   /** After "pause". */
   writable(): void;
 }
@@ -167,7 +169,7 @@ export class Upload {
     }
     this.#hold(bytes);
     this.#credited += bytes.length;
-    queueMicrotask(() => this.#events.taken(bytes.length));
+    queueMicrotask(() => this.#events.collected(bytes.length));
   }
 
   #hold(bytes: Uint8Array): void {

@@ -13,6 +13,12 @@ export class BodyLedger {
   /** Positive: body bytes. Negative: heads and chunk framing. */
   readonly #runs: number[] = [];
   #first = 0;
+  #owed = 0;
+
+  /** Body bytes entered and not taken. */
+  get owed(): number {
+    return this.#owed;
+  }
 
   /** Bytes written that are not body: heads, chunk sizes, trailers. */
   overhead(bytes: number): void {
@@ -21,6 +27,7 @@ export class BodyLedger {
 
   /** Body bytes written. */
   body(bytes: number): void {
+    this.#owed += bytes;
     this.#enter(bytes);
   }
 
@@ -36,6 +43,7 @@ export class BodyLedger {
       if (part === Math.abs(run)) this.#first += 1;
       else this.#runs[this.#first] = run > 0 ? run - part : run + part;
     }
+    this.#owed -= body;
     if (this.#first === this.#runs.length) this.clear();
     else if (this.#first >= SPENT_MAX) {
       this.#runs.splice(0, this.#first);
@@ -47,6 +55,7 @@ export class BodyLedger {
   clear(): void {
     this.#runs.length = 0;
     this.#first = 0;
+    this.#owed = 0;
   }
 
   #enter(run: number): void {

@@ -38,6 +38,9 @@ type State = "head" | "exchange" | "upgraded" | "closing" | "closed";
 /**
  * A visitor connection, from its first byte of HTTP to its end.
  *
+ * For every exchange either all bytes given to its reply are told `taken`, or `gone` is told, once: the tunnel's credit
+ * for them returns whatever the visitor does. So an exchange stays here, also while closing, until its bytes are settled.
+ *
  * The socket must have been made with `allowHalfOpen`. The next request begins when the kernel has taken the response
  * before it, so a visitor who pipelines and does not read fills nothing.
  */
@@ -114,7 +117,7 @@ export class VisitorConnection
     if (this.#state === "closed") return;
     if (this.#state !== "closing") return this.#intake.push(bytes);
     this.#dropped += bytes.length;
-    if (this.#dropped > this.#limits.lingerBytes) this.#destroy();
+    if (this.#dropped > this.#limits.lingerBytes) this.#lose("stalled");
   }
 
   get wanted(): "message" | "raw" | "nothing" {
@@ -230,25 +233,37 @@ export class VisitorConnection
   }
 
   breakOff(how: "short" | "reset"): void {
+    if (how === "short") return this.#shut();
+    const exchange = this.#exchange;
+    const { owed } = this.ledger;
     this.#detach();
-    if (how === "short") this.#shut();
-    else this.#destroy();
+    this.#destroy();
+    // Nobody left: the pipeline itself dropped what was queued.
+    this.#tellTaken(exchange, owed);
   }
 
-  overrun(): void {
-    this.#log.error("visitor", "BUG: a response had more bytes than it announced");
+  dropped(bytes: number): void {
+    this.#tellTaken(this.#exchange, bytes);
+  }
+
+  fault(what: string): void {
+    this.#log.error("visitor", `BUG: ${what}`);
     this.#lose("short");
   }
 
   taken(bytes: number): void {
     this.#clock.progress(performance.now());
-    const body = this.ledger.take(bytes);
-    if (body > 0) this.#exchange?.events?.taken(body);
+    this.#tellTaken(this.#exchange, this.ledger.take(bytes));
   }
 
   drained(): void {
-    if (this.#state === "closing") this.#clock.linger(performance.now());
-    else this.onPumped();
+    try {
+      if (this.#state !== "closing") return this.onPumped();
+      this.#exchange = undefined;
+      this.#clock.linger(performance.now());
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 
   /** Goes on to the next request once the response is complete and taken. */
@@ -288,11 +303,10 @@ export class VisitorConnection
         return this.#giveUp("REQUEST_TIMEOUT");
       case "stall":
       case "upgradeIdle":
+      case "linger":
         return this.#lose("stalled");
       case "halfClosed":
         return this.#lose("left");
-      case "linger":
-        return this.#destroy();
     }
   }
 
@@ -300,8 +314,12 @@ export class VisitorConnection
 
   #onFin(): void {
     if (this.#state === "closing" || this.#state === "closed") return;
-    this.#intake.fin();
-    this.#clock.fin(performance.now());
+    try {
+      this.#intake.fin();
+      this.#clock.fin(performance.now());
+    } catch (error) {
+      this.onFault(error);
+    }
   }
 
   onLastByte(isTruncated: boolean): void {
@@ -318,8 +336,8 @@ export class VisitorConnection
   }
 
   #onSocketClosed(): void {
-    if (this.#state === "closing") return this.#becomeClosed();
-    if (this.#state === "upgraded" && this.#intake.hasFin && this.#outlet.isClosed) {
+    const isFlushed = this.#outlet.isClosed && this.#outlet.queued === 0;
+    if (this.#state === "upgraded" && this.#intake.hasFin && isFlushed) {
       // Both directions ended as they should; what the visitor sent last may still wait for a paused sink.
       if (this.#exchange?.isComplete !== false) this.#becomeClosed();
       return;
@@ -338,8 +356,7 @@ export class VisitorConnection
       this.#log.debug("visitor", `Refused a request: ${error.message}`, { code: error.code });
       return this.#giveUp(answerToFault(error.code));
     }
-    const message = error instanceof Error ? error.message : String(error);
-    this.#log.error("visitor", "BUG: serving a visitor failed", { error: message });
+    this.#logBug(error);
     this.#lose("left");
   }
 
@@ -350,7 +367,7 @@ export class VisitorConnection
     if (exchange?.reply.isHeadSent === true) this.#destroy();
     else if (exchange === undefined) this.#refuse(code, { requestId: newRequestId() }, false);
     else this.#refuse(code, contextOf(exchange.request), exchange.request.method === "HEAD");
-    exchange?.events?.gone("short");
+    this.#tellGone(exchange, "short");
   }
 
   /** Answers without the pipeline, then closes. */
@@ -370,7 +387,31 @@ export class VisitorConnection
     const exchange = this.#exchange;
     this.#detach();
     this.#destroy();
-    exchange?.events?.gone(cause);
+    this.#tellGone(exchange, cause);
+  }
+
+  // What the pipeline throws at its events comes from sockets and timers: it ends this connection, never the process (S-73).
+
+  #tellTaken(exchange: VisitorExchange | undefined, bytes: number): void {
+    if (bytes === 0) return;
+    try {
+      exchange?.events?.taken(bytes);
+    } catch (error) {
+      this.onFault(error);
+    }
+  }
+
+  #tellGone(exchange: VisitorExchange | undefined, cause: "left" | "short" | "stalled"): void {
+    try {
+      exchange?.events?.gone(cause);
+    } catch (error) {
+      this.#logBug(error);
+    }
+  }
+
+  #logBug(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    this.#log.error("visitor", "BUG: serving a visitor failed", { error: message });
   }
 
   #detach(): void {
@@ -383,6 +424,8 @@ export class VisitorConnection
   #shut(): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
+    this.#exchange?.abandon();
+    if (this.#outlet.queued === 0) this.#exchange = undefined;
     this.#outlet.end();
     this.#intake.clear();
     this.#clock.linger(performance.now());

@@ -46,6 +46,15 @@ export class PlainListener {
     this.#server.close();
   }
 
+  /**
+   * Lets its visitors finish: `Visitors.drain`. `close` comes first, or new ones go on arriving to be sent away.
+   *
+   * @returns Resolves when the last connection is over.
+   */
+  drain(): Promise<void> {
+    return this.#options.visitors.drain();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#server.close();
     this.#options.visitors.abort();

@@ -26,8 +26,10 @@ export interface ReplyOwner {
   finish(): void;
   /** "short": deliver what is queued, then close with the message incomplete. "reset": RST at once. */
   breakOff(how: "short" | "reset"): void;
-  /** The pipeline gave more bytes than it announced: RST, and it is told that the exchange is over. */
-  overrun(): void;
+  /** Body bytes that are not written, because the response has no body: they count as taken. */
+  dropped(bytes: number): void;
+  /** The pipeline broke the contract of `Reply`: RST, and it is told that the exchange is over. */
+  fault(what: string): void;
 }
 
 /**
@@ -71,6 +73,8 @@ export class VisitorReply implements Reply {
 
   head(head: ReplyHead): void {
     if (this.#state !== "open") return;
+    // The visitor would take it for an interim one, and the next response for the answer to this request.
+    if (head.status < 200) return this.#fault(`a final response has status ${head.status}`);
     const isLast = this.#owner.beginResponse() || !this.#head.persistent;
     const framing = this.#frame(head);
     this.#framing = framing.kind;
@@ -107,7 +111,8 @@ export class VisitorReply implements Reply {
       this.#owner.write(bytes);
       return;
     }
-    if (this.#state !== "streaming" || !this.#hasBody || bytes.length === 0) return;
+    if (bytes.length === 0 || (this.#state !== "streaming" && this.#state !== "open")) return;
+    if (!this.#hasBody) return this.#owner.dropped(bytes.length);
     const parts = this.#encode(bytes);
     if (parts === undefined) return;
     let total = 0;
@@ -156,10 +161,11 @@ export class VisitorReply implements Reply {
     );
   }
 
+  /** A length is announced without a body only where the visitor knows that none comes; else the next head would be its body. */
   #frame({ status, length, hasBody }: ReplyHead): FramingToWrite {
     if (status === 204) return { kind: "none" };
-    if (!hasBody || this.#head.method === "HEAD" || status === 304)
-      return { kind: "announced", length };
+    if (this.#head.method === "HEAD" || status === 304) return { kind: "announced", length };
+    if (!hasBody) return { kind: "length", length: 0 };
     if (length >= 0) return { kind: "length", length };
     return { kind: this.#head.version === "1.0" ? "untilClose" : "chunked" };
   }
@@ -173,10 +179,14 @@ export class VisitorReply implements Reply {
       return this.#owner.writer.body(bytes);
     } catch {
       // A byte more than announced: the writer refuses it, and the message is aborted, not cut to fit (http.md §3.2).
-      this.#state = "over";
-      this.#owner.overrun();
+      this.#fault("a response had more bytes than it announced");
       return undefined;
     }
+  }
+
+  #fault(what: string): void {
+    this.#state = "over";
+    this.#owner.fault(what);
   }
 
   #writeOverhead(bytes: Uint8Array): void {

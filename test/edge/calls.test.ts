@@ -1,0 +1,175 @@
+// This file is calls over a control stream, as far as the edge answers them: who may, what is granted, what ends. http.md §5.4.
+import { describe, expect, test } from "bun:test";
+import { answerCall, type CallContext, OWNER_CALLS } from "../../src/edge/admin/index.ts";
+import { LiveSession, Registry } from "../../src/edge/route/index.ts";
+import { Snapshot, type Store } from "../../src/edge/store/index.ts";
+import { TunlError } from "../../src/errors.ts";
+import { acceptCall, encodeMessage } from "../../src/exchange/index.ts";
+import type { Session, StreamEvents } from "../../src/session/index.ts";
+import { RecordedStream } from "../exchange/recorded-stream.ts";
+
+const ID = new Uint8Array(16);
+
+/** Claims wait until they are let through, one at a time. */
+class Claims {
+  readonly asked: string[] = [];
+  readonly #waiting: (() => void)[] = [];
+
+  claim(host: string): Promise<{ readonly host: string }> {
+    this.asked.push(host);
+    const { promise, resolve, reject } = Promise.withResolvers<{ readonly host: string }>();
+    const isTaken = host.startsWith("taken.");
+    this.#waiting.push(() =>
+      isTaken ? reject(new TunlError("HOSTNAME_TAKEN", "It is taken")) : resolve({ host }),
+    );
+    return promise;
+  }
+
+  /** Lets the claim that waits through, and waits for what comes of it. */
+  async pass(): Promise<void> {
+    const next = this.#waiting.shift();
+    if (next === undefined) throw new Error("No claim waits");
+    next();
+    // The claim, the certificate and the grant are promises that need no event of the system.
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
+/** An edge as far as calls go, and one session of it. */
+class Desk {
+  readonly claims = new Claims();
+  readonly live: LiveSession;
+  readonly #context: CallContext;
+
+  constructor(kind: "tunnel" | "account" = "tunnel") {
+    const { claims } = this;
+    const store: Pick<Store, "claimHost" | "randomHost" | "snapshot"> = {
+      snapshot: new Snapshot(),
+      claimHost: (_owner, host) => claims.claim(host) as ReturnType<Store["claimHost"]>,
+      randomHost: (_owner, key) => claims.claim(key) as ReturnType<Store["randomHost"]>,
+    };
+    this.#context = {
+      store: store as Store,
+      registry: new Registry(),
+      domains: ["example.com"],
+      fingerprint: "f",
+      publicPort: () => 8443,
+      startedAt: new Date(0),
+      cover: async () => undefined,
+      certificates: () => [],
+    };
+    this.live = new LiveSession(
+      // Calls ask a session for nothing.
+      {} as Session,
+      { kind, id: "7f0c", name: "home", keyId: "k", application: ID },
+      { id: ID, key: ID, instance: ID, label: "" },
+      0,
+    );
+  }
+
+  /** A connector makes a call. */
+  call(
+    name: string,
+    body: object,
+  ): { readonly stream: RecordedStream; readonly events: StreamEvents } {
+    const stream = new RecordedStream();
+    const events = acceptCall(stream, (call) => answerCall(this.#context, call, this.live));
+    events.bytes(encodeMessage("call", { name, body: Buffer.from(JSON.stringify(body)) }));
+    return { stream, events };
+  }
+}
+
+/** What the connector is told: hosts with their states, results with their codes. */
+function told({ messages }: RecordedStream): string[] {
+  return messages.map((message) => {
+    if (message.name === "result") return `result ${message.record.code}`;
+    if (message.name !== "event") throw new Error(`"${message.name}" is no answer`);
+    const { host, state } = JSON.parse(Buffer.from(message.record.body).toString());
+    return `${host} ${state}`;
+  });
+}
+
+describe("calls", () => {
+  test("unknown names are NOT_FOUND, those of every object too", () => {
+    for (const name of ["weather", "constructor", "toString", "__proto__", "hasOwnProperty", ""]) {
+      const { stream } = new Desk().call(name, {});
+      expect([name, told(stream)]).toEqual([name, ["result NOT_FOUND"]]);
+      expect(stream.log).toEqual(["finish"]);
+      expect(OWNER_CALLS.get(name)).toBeUndefined();
+    }
+    expect.assertions(18);
+  });
+
+  test("the key of an account may not make the call of a tunnel", () => {
+    const desk = new Desk("account");
+    const { stream } = desk.call("announce", { hosts: ["a.example.com"] });
+    expect(told(stream)).toEqual(["result NOT_ALLOWED"]);
+    expect(desk.claims.asked).toEqual([]);
+    expect(desk.live.hosts).toEqual([]);
+  });
+
+  const MALFORMED: Readonly<Record<string, object>> = {
+    "hosts that are no list": { hosts: "a.example.com" },
+    "hosts that are no texts": { hosts: [1] },
+    "more than 1,000 hosts": { hosts: Array.from({ length: 1_001 }, (_, index) => `n${index}`) },
+    "a random name that is no text": { random: 1 },
+    "a rest that is no boolean": { rest: 1 },
+  };
+  for (const [what, body] of Object.entries(MALFORMED)) {
+    test(`an announcement with ${what} is USAGE, and claims nothing`, () => {
+      const desk = new Desk();
+      expect(told(desk.call("announce", body).stream)).toEqual(["result USAGE"]);
+      expect(desk.claims.asked).toEqual([]);
+    });
+  }
+
+  test("an announcement claims one name after the other and tells of each", async () => {
+    const desk = new Desk();
+    const hosts = ["a.example.com", "taken.example.com", "b.example.com"];
+    const { stream } = desk.call("announce", { hosts, random: "http://localhost:1" });
+    expect(desk.claims.asked).toEqual(["a.example.com"]);
+    for (let pass = 0; pass < 4; pass++) await desk.claims.pass();
+    expect(desk.claims.asked).toEqual([...hosts, "http://localhost:1"]);
+    expect(told(stream)).toEqual([
+      "a.example.com granted",
+      "taken.example.com taken",
+      "b.example.com granted",
+      "http://localhost:1 granted",
+    ]);
+    expect(desk.live.hosts).toEqual(["a.example.com", "b.example.com", "http://localhost:1"]);
+    expect(stream.log).toEqual([]);
+  });
+
+  test("a call reset in the middle makes no further claims and serves nothing", async () => {
+    const desk = new Desk();
+    const hosts = Array.from({ length: 500 }, (_, index) => `n${index}.example.com`);
+    const { stream, events } = desk.call("announce", { hosts });
+    await desk.claims.pass();
+    expect(desk.live.hosts).toEqual(["n0.example.com"]);
+    events.reset(0, true);
+    expect(desk.live.hosts).toEqual([]);
+    await desk.claims.pass();
+    expect(desk.claims.asked).toEqual(["n0.example.com", "n1.example.com"]);
+    expect(told(stream)).toEqual(["n0.example.com granted"]);
+    expect(desk.live.hosts).toEqual([]);
+  });
+
+  test("the end of an older announcement leaves the names of a newer one", async () => {
+    const desk = new Desk();
+    const older = desk.call("announce", { hosts: ["a.example.com"] });
+    await desk.claims.pass();
+    desk.call("announce", { hosts: ["a.example.com", "b.example.com"] });
+    await desk.claims.pass();
+    await desk.claims.pass();
+    older.events.ended();
+    expect(desk.live.hosts).toEqual(["a.example.com", "b.example.com"]);
+  });
+
+  test("the rest needs no name: it is served at once, and until the call ends", () => {
+    const desk = new Desk();
+    const { events } = desk.call("announce", { rest: true });
+    expect(desk.live.serves("x.example.com")).toBe("rest");
+    events.ended();
+    expect(desk.live.serves("x.example.com")).toBeUndefined();
+  });
+});
