@@ -39,6 +39,19 @@ const linesOf = (built: CanonicalRequest): string[] =>
   Buffer.from(built.fields).toString("latin1").split("\r\n").slice(0, -1);
 
 describe("canonical request", () => {
+  test("keeps no view of the bytes a head came in: an idle connection would pin them", () => {
+    const requests = new CanonicalRequests(PEER);
+    const received = Buffer.from(simple(), "latin1");
+    const reader = requestReader(REQUEST_LIMITS);
+    reader.feed(received);
+    expect(reader.next()).toBe("head");
+    expect(requests.build(reader.head)).toMatchObject({ host: "app.example.com" });
+    // If the Host value remembered from above were a view, it would now be the name of the next request.
+    received.write("api.example.com", received.indexOf("app.example.com"), "latin1");
+    const next = build(head("GET / HTTP/1.1", "Host: api.example.com"), PEER, requests);
+    expect(next).toMatchObject({ code: "WRONG_CONNECTION" });
+  });
+
   test("is the visitor's fields without hop-by-hop and framing, followed by ours [golden]", () => {
     const built = request(
       head(

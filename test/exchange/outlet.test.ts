@@ -239,4 +239,39 @@ describe("outlet", () => {
     await pair.events.until("drained", () => pair.events.log.at(-1) === "drained");
     expect(pair.events.log).toEqual(["taken 10", "taken 7", "taken 7", "taken 7", "drained"]);
   });
+
+  test("takes a socket that throws for one that failed, and the others of the turn still write", async () => {
+    await using first = await Pair.open();
+    await using second = await Pair.open();
+    await using third = await Pair.open();
+    first.local.write = () => {
+      throw new Error("boom");
+    };
+    third.local.end = () => {
+      throw new Error("boom");
+    };
+    first.outlet.write(bytes(10));
+    third.outlet.end();
+    second.outlet.write(bytes(20));
+    await received(second.peer, 20);
+    await first.events.until("a failure", () => first.events.log.length > 0);
+    await third.events.until("a failure", () => third.events.log.length > 0);
+    expect(first.events.log).toEqual(["failed boom"]);
+    expect(third.events.log).toEqual(["failed boom"]);
+    expect(first.outlet.queued).toBe(0);
+    expect(first.outlet.isClosed).toBe(true);
+  });
+
+  test("tells nothing of a socket that threw when its owner has reset it since", async () => {
+    await using pair = await Pair.open();
+    pair.local.write = () => {
+      throw new Error("boom");
+    };
+    pair.outlet.write(bytes(10));
+    pair.outlet.flush();
+    expect(pair.events.log).toEqual([]);
+    pair.outlet.reset();
+    await Promise.resolve();
+    expect(pair.events.log).toEqual([]);
+  });
 });
