@@ -92,7 +92,8 @@ class RunningConnector implements Connector {
     this.#deadlines = new Deadlines((error) =>
       log.error("bug", `A deadline failed: ${String(error)}`),
     );
-    this.#ingress = new Ingress([{ origin: makeOrigin(target, options, this.#deadlines) }]);
+    const onBug = (error: unknown): void => log.error("bug", `An origin failed: ${String(error)}`);
+    this.#ingress = new Ingress([{ origin: makeOrigin(target, options, this.#deadlines, onBug) }]);
     this.#service = new OriginService({
       ingress: this.#ingress,
       onRequest: options.accessLog ? (line) => events.request(line) : undefined,

@@ -208,7 +208,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
       door.close();
       plain?.close();
       // Idle connections end at once; when the last request is answered nothing is left to wait for.
-      await Promise.race([visitors.drain(), Bun.sleep(graceMs)]);
+      await Promise.race([Promise.all([visitors.drain(), plain?.drain()]), Bun.sleep(graceMs)]);
       sessions.close();
       // CLOSE leaves with the next batch, so that connectors know why and dial on at once.
       await Bun.sleep(CLOSE_MS);

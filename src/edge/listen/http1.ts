@@ -257,13 +257,9 @@ export class VisitorConnection
   }
 
   drained(): void {
-    try {
-      if (this.#state !== "closing") return this.onPumped();
-      this.#exchange = undefined;
-      this.#clock.linger(performance.now());
-    } catch (error) {
-      this.onFault(error);
-    }
+    if (this.#state !== "closing") return this.onPumped();
+    this.#exchange = undefined;
+    this.#clock.linger(performance.now());
   }
 
   /** Goes on to the next request once the response is complete and taken. */
@@ -314,12 +310,8 @@ export class VisitorConnection
 
   #onFin(): void {
     if (this.#state === "closing" || this.#state === "closed") return;
-    try {
-      this.#intake.fin();
-      this.#clock.fin(performance.now());
-    } catch (error) {
-      this.onFault(error);
-    }
+    this.#intake.fin();
+    this.#clock.fin(performance.now());
   }
 
   onLastByte(isTruncated: boolean): void {
