@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
+import { cpSync, readdirSync, readFileSync } from "node:fs";
+import { createServer as createOrigin } from "node:http";
+import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
+import { basename, join } from "node:path";
 import { connect } from "node:tls";
 import {
   answered,
@@ -15,6 +17,7 @@ import {
   Tunnel,
   valuesOf,
 } from "../e2e/rig.ts";
+import { Visitor } from "../e2e/visitor.ts";
 import { eventually, Program, SEARCH_PATH, within } from "./program.ts";
 import { Home, type Running, tunl } from "./tunl.ts";
 
@@ -23,9 +26,61 @@ async function routeOf(connector: Running): Promise<string> {
   return String((await connector.event("route"))["url"]);
 }
 
+/** Long enough for a start of the executable, short enough to be waited for, ms. */
+const TTL_MS = 2_500;
+
+/** Names of the files with keys that a connector keeps below its home. */
+function keyFiles(home: string): string[] {
+  return readdirSync(home, { recursive: true, encoding: "utf8" })
+    .filter((path) => path.endsWith(".json"))
+    .map((path) => basename(path));
+}
+
 async function stop(process: Running): Promise<void> {
   process.signal("SIGTERM");
   expect((await process.ended).code).toBe(0);
+}
+
+/** A way to the edge that takes little at a time of what the connector sends, so that the rest waits in the connector. */
+class SlowWay implements AsyncDisposable {
+  /** Per turn, bytes and ms: about 400 KiB a second. */
+  static readonly #PART = 20 << 10;
+  static readonly #TURN_MS = 50;
+  readonly #server: Server;
+  readonly #timers = new Set<Timer>();
+
+  private constructor(edgePort: number) {
+    this.#server = createServer({ highWaterMark: SlowWay.#PART }, (near) => {
+      const far = connectTcp(edgePort, "127.0.0.1");
+      // Either end is killed or stopped here; the other one sees it by the end of its own.
+      near.on("error", () => far.destroy());
+      far.on("error", () => near.destroy());
+      far.pipe(near);
+      near.on("readable", () => undefined);
+      const timer = setInterval(() => {
+        const part: Buffer | null = near.read(Math.min(SlowWay.#PART, near.readableLength));
+        if (part !== null) far.write(part);
+        if (near.readableEnded) far.end();
+      }, SlowWay.#TURN_MS);
+      this.#timers.add(timer);
+    });
+  }
+
+  static async open(edgePort: number): Promise<SlowWay> {
+    const way = new SlowWay(edgePort);
+    way.#server.listen(0, "127.0.0.1");
+    await within(once(way.#server, "listening"), "the slow way");
+    return way;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const timer of this.#timers) clearInterval(timer);
+    this.#server.close();
+  }
 }
 
 describe.skipIf(!CAN_RUN)("restarts", () => {
@@ -186,6 +241,39 @@ describe.skipIf(!CAN_RUN)("restarts", () => {
     expect(answered(reply).status).toBe(200);
   }, 60_000);
 
+  test("killed before the reply to its line came, and the code expired: the same line again, the same key", async () => {
+    await using edge = await TestEdge.start();
+    using home = new Home();
+    using kept = new Home();
+    const flags = ["--name", "kept", "--join", await edge.invite(["--ttl", `${TTL_MS}ms`])];
+    const expired = new Promise((resolve) => setTimeout(resolve, TTL_MS + 100));
+    // What a machine has on disk that was killed before the reply: its key, and nothing about a tunnel.
+    edge.process.signal("SIGSTOP");
+    {
+      await using connector = startConnector(target(), flags, { home: home.path });
+      await eventually(
+        () => (keyFiles(home.path).some((name) => name.startsWith("pending")) ? true : undefined),
+        "the key on disk",
+      );
+      cpSync(home.path, kept.path, { recursive: true, filter: (path) => !path.endsWith(".sock") });
+      edge.process.signal("SIGCONT");
+      await edge.process.event("enrolled");
+      connector.signal("SIGKILL");
+      await connector.ended;
+    }
+    // The lifetime is what is tested; nothing tells of its end.
+    await expired;
+    const after = edge.process.lineCount;
+    await using connector = startConnector(target(), flags, { home: kept.path });
+    await routeOf(connector);
+    await edge.process.event("enrol.refused", { after });
+    expect((await curl(edge, [`https://kept.${DOMAIN}:${edge.port}/bytes/1`])).stdout).toBe("b");
+    expect(keyFiles(kept.path).filter((name) => name.startsWith("pending"))).toEqual([]);
+    // One key, one tunnel: nothing was enrolled twice.
+    const { stdout } = await tunl(["status", "--json"], { home: edge.home });
+    expect(JSON.parse(stdout).edge.tunnels.length).toBe(1);
+  });
+
   test("--wait gives up the first connect: exit 5", async () => {
     using home = new Home();
     const line = `tunl://${DOMAIN}:${await freePort()}/${"a".repeat(26)}/${"a".repeat(26)}`;
@@ -286,6 +374,79 @@ describe.skipIf(!CAN_RUN)("drain", () => {
       expect.assertions(6);
     },
   );
+
+  test("a response that the origin has given arrives whole, however slow the way and the visitor, exit 0", async () => {
+    const size = 900_000;
+    const given = Promise.withResolvers<void>();
+    const origin = createOrigin((_request, response) => {
+      response.on("finish", () => given.resolve());
+      response.end(Buffer.alloc(size, "w"));
+    });
+    origin.listen(0, "127.0.0.1");
+    await within(once(origin, "listening"), "the origin");
+    const { port } = origin.address() as AddressInfo;
+    try {
+      await using edge = await TestEdge.start();
+      await using way = await SlowWay.open(edge.port);
+      using home = new Home();
+      const line = (await edge.invite()).replace(`:${edge.port}/`, `:${way.port}/`);
+      const words = ["--name", "slow", "--join", line];
+      await using connector = startConnector(String(port), words, { home: home.path });
+      await connector.event("route");
+      await using visitor = new Program(
+        [
+          ...["curl", "-sSN", "--cacert", edge.ca, "--limit-rate", "500k"],
+          ...["--connect-to", `::127.0.0.1:${edge.port}`],
+          `https://slow.${DOMAIN}:${edge.port}/`,
+        ],
+        { environment: { PATH: SEARCH_PATH } },
+      );
+      await within(given.promise, "the whole response of the origin");
+      connector.signal("SIGTERM");
+      await connector.event("draining");
+      // Most of it is still to come.
+      expect(visitor.output.length).toBeLessThan(size / 2);
+      const { code, stdout } = await visitor.ended;
+      expect([code, stdout.length]).toEqual([0, size]);
+      expect((await connector.ended).code).toBe(0);
+    } finally {
+      origin.close();
+    }
+  });
+
+  test("requests on their way at the moment of SIGTERM get their answers: no 502", async () => {
+    await using tunnel = await Tunnel.start({ target: String(app.port), name: "busy" });
+    const answers: Record<string, number> = {};
+    const isBusy = Promise.withResolvers<void>();
+    let count = 0;
+    const visit = async (): Promise<void> => {
+      using visitor = await Visitor.open(tunnel.edge, tunnel.host);
+      for (;;) {
+        visitor.send(`GET /bytes/1 HTTP/1.1\r\nHost: ${visitor.authority}\r\n\r\n`);
+        const { status, error = "", isKept } = await visitor.answer();
+        const kind = `${status} ${error}`.trim();
+        answers[kind] = (answers[kind] ?? 0) + 1;
+        count += 1;
+        if (count === 200) isBusy.resolve();
+        if (status !== 200 || !isKept) return;
+      }
+    };
+    const visits = Promise.all(Array.from({ length: 16 }, visit));
+    await within(isBusy.promise, "200 answers");
+    tunnel.connector.signal("SIGTERM");
+    expect((await tunnel.connector.ended).code).toBe(0);
+    // Each one asks until it hears that the tunnel is offline.
+    await within(visits, "the last answers");
+    expect(answers).toEqual({ "200": count - 16, "503 TUNNEL_OFFLINE": 16 });
+  });
+
+  test("a connector without requests stops within 1.5 s", async () => {
+    await using tunnel = await Tunnel.start({ target: String(app.port), name: "alone" });
+    expect((await tunnel.get("/bytes/1")).status).toBe(200);
+    const startedAt = performance.now();
+    await stop(tunnel.connector);
+    expect(performance.now() - startedAt).toBeLessThan(1_500);
+  });
 
   test("an idle pair stops within a second, whoever keeps a connection to the edge", async () => {
     await using tunnel = await Tunnel.start({ target: String(app.port), name: "idle" });

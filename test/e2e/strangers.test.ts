@@ -1,0 +1,171 @@
+// This file is strangers at the edge's door: whatever they try, connectors get in. security.md A-09, A-14.
+import { describe, expect, test } from "bun:test";
+import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
+import { generateKey, makeCode, parseJoinLine, type SigningKey } from "../../src/identity/index.ts";
+import {
+  ALPN,
+  connectLink,
+  type ConnectOptions,
+  DEFAULT_PARAMETERS,
+  FAILED_CODES_PER_MINUTE,
+  HANDSHAKES_PAST_TLS,
+} from "../../src/session/index.ts";
+import { within } from "../binary/program.ts";
+import { Home } from "../binary/tunl.ts";
+import { CAN_RUN, startConnector, TestEdge } from "./rig.ts";
+
+/** One source may fail so often in a minute without a penalty, which would end the test instead of the attack. */
+const PER_SOURCE = 8;
+const IS_LINUX = process.platform === "linux";
+if (!IS_LINUX) console.warn("Skipped: strangers need the whole of 127.0.0.0/8, as Linux has it");
+
+/** A link up to the end of TLS. */
+async function dial(edge: TestEdge, localAddress: string): Promise<TLSSocket> {
+  const options: ConnectionOptions & { localAddress: string; allowHalfOpen: boolean } = {
+    host: "127.0.0.1",
+    port: edge.port,
+    localAddress,
+    allowHalfOpen: true,
+    ALPNProtocols: [ALPN],
+    minVersion: "TLSv1.3",
+    rejectUnauthorized: false,
+  };
+  const socket = connect(options);
+  // An edge may cut strangers as it likes; what became of one is told by its handshake.
+  socket.on("error", () => undefined);
+  await within(once(socket, "secureConnect"), "the TLS handshake");
+  return socket;
+}
+
+interface Claimant {
+  readonly key?: SigningKey;
+  readonly claim: ConnectOptions["claim"];
+}
+
+const AUTH: ConnectOptions["claim"] = { kind: "auth", replaces: new Uint8Array(0) };
+
+/** What becomes of a claim: "in", or the code of the refusal. */
+async function claimed(
+  edge: TestEdge,
+  from: string,
+  fingerprint: string,
+  { key = generateKey(), claim }: Claimant,
+): Promise<string> {
+  const socket = await dial(edge, from);
+  try {
+    await connectLink(socket, {
+      fingerprint,
+      edgeName: "the edge",
+      key,
+      claim,
+      instance: randomBytes(16),
+      parameters: DEFAULT_PARAMETERS.connector,
+      application: Buffer.from('{"for":"tunnel"}'),
+    });
+    return "in";
+  } catch (error) {
+    if (error instanceof Error && "code" in error) return String(error.code);
+    throw error;
+  } finally {
+    socket.destroy();
+  }
+}
+
+/**
+ * Claims from as many sources as it takes, few enough at a time for an edge that is not full. Returns how many ended how.
+ * @param network Second and third byte of the sources: every test has its own.
+ */
+async function claimMany(
+  edge: TestEdge,
+  fingerprint: string,
+  { count, network, make }: { count: number; network: string; make: () => Claimant },
+): Promise<Readonly<Record<string, number>>> {
+  const atOnce = HANDSHAKES_PAST_TLS / 2;
+  const outcomes: Record<string, number> = {};
+  for (let begun = 0; begun < count; begun += atOnce) {
+    const claims = Array.from({ length: Math.min(atOnce, count - begun) }, (_, index) => {
+      const source = `127.${network}.${1 + Math.floor((begun + index) / PER_SOURCE)}`;
+      return claimed(edge, source, fingerprint, make());
+    });
+    for (const outcome of await Promise.all(claims))
+      outcomes[outcome] = (outcomes[outcome] ?? 0) + 1;
+  }
+  return outcomes;
+}
+
+/** Starts a connector and waits until it is connected, and not longer. */
+async function expectIn(
+  edge: TestEdge,
+  home: string,
+  { join, withinMs = 5_000 }: { join?: string; withinMs?: number } = {},
+): Promise<void> {
+  const flags = join === undefined ? [] : ["--join", join];
+  await using connector = startConnector("http_status:204", flags, { home });
+  await connector.event("connected", { withinMs });
+  connector.signal("SIGTERM");
+  expect((await connector.ended).code).toBe(0);
+}
+
+describe.skipIf(!CAN_RUN || !IS_LINUX)("strangers", () => {
+  test("silent links of one source keep no connector of another out (A-09)", async () => {
+    await using edge = await TestEdge.start();
+    using home = new Home();
+    const line = await edge.invite();
+    const links = await Promise.all(
+      Array.from({ length: HANDSHAKES_PAST_TLS + 6 }, () => dial(edge, "127.0.0.2")),
+    );
+    try {
+      // As long as the edge waits for their first frame, 5 s, and no longer than a person would.
+      await expectIn(edge, home.path, { join: line, withinMs: 2_000 });
+      // The links were there all the time: those that the edge let wait still are.
+      expect(links.filter((link) => !link.destroyed && !link.readableEnded).length).toBeGreaterThan(
+        0,
+      );
+    } finally {
+      for (const link of links) link.destroy();
+    }
+    expect(links.length).toBe(70);
+  });
+
+  test("failed proofs of made-up keys lock nobody out: neither a known key nor a new one (A-14)", async () => {
+    await using edge = await TestEdge.start();
+    using home = new Home();
+    using other = new Home();
+    const line = await edge.invite();
+    const { fingerprint } = parseJoinLine(line);
+    await expectIn(edge, home.path, { join: line });
+    const second = await edge.invite();
+    const count = 15 * PER_SOURCE;
+    expect(count).toBeGreaterThan(FAILED_CODES_PER_MINUTE);
+    expect(
+      await claimMany(edge, fingerprint, { count, network: "1.1", make: () => ({ claim: AUTH }) }),
+    ).toEqual({ AUTH_FAILED: count });
+    await expectIn(edge, home.path);
+    await expectIn(edge, other.path, { join: second });
+  });
+
+  test("too many refused codes in a minute refuse every line, and no key that is known (A-14)", async () => {
+    await using edge = await TestEdge.start();
+    const line = await edge.invite(["--uses", "2"]);
+    const { fingerprint, code } = parseJoinLine(line);
+    const enrol = (made: Uint8Array): ConnectOptions["claim"] => ({
+      kind: "enrol",
+      code: made,
+      name: "guess",
+    });
+    const known = generateKey();
+    const valid = { key: known, claim: enrol(code) };
+    expect(await claimed(edge, "127.2.2.1", fingerprint, valid)).toBe("in");
+    const count = FAILED_CODES_PER_MINUTE;
+    const make = (): Claimant => ({ claim: enrol(makeCode()) });
+    expect(await claimMany(edge, fingerprint, { count, network: "2.1", make })).toEqual({
+      AUTH_FAILED: count,
+    });
+    // The line has a use left, which it keeps.
+    const late = { claim: enrol(code) };
+    expect(await claimed(edge, "127.2.2.2", fingerprint, late)).toBe("AUTH_FAILED");
+    expect(await claimed(edge, "127.2.2.3", fingerprint, { key: known, claim: AUTH })).toBe("in");
+  });
+});
