@@ -94,7 +94,7 @@ class RequesterStream extends ExchangeStream implements Requester {
     }
     // A response without a body where one must follow, or the reverse, would shift every response behind it (S-08, S-64).
     const isBare = this.head.method === "HEAD" || head.status === 204 || head.status === 304;
-    if (head.status !== 101 && head.hasBody === isBare) {
+    if (head.hasBody === isBare) {
       throw new BodyFault(
         `Received status ${head.status} ${isBare ? "with" : "without"} a body for ${this.head.method}`,
       );

@@ -307,7 +307,7 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
       reason: head.reason,
       fields,
       length: -1,
-      hasBody: false,
+      hasBody: true,
     });
     if (this.#connection !== undefined) this.#upload.sendRaw();
   }

@@ -651,7 +651,7 @@ describe("upgrades at the origin", () => {
     const { call, socket } = await upgraded(server, rig);
     expect(head).toContain("Connection: upgrade\r\nUpgrade: websocket\r\n");
     expect(call.fields).toBe(`Sec-WebSocket-Accept: ${ACCEPT}\r\n`);
-    expect(call.head).toMatchObject({ status: 101, hasBody: false });
+    expect(call.head).toMatchObject({ status: 101, hasBody: true });
     await call.until("the first bytes", () => call.text === "first");
     const echo = received(socket, 5);
     call.exchange.write(bytesOf("ping!"));
