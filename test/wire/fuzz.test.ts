@@ -58,6 +58,8 @@ describe("fuzz", () => {
     const byCode = new Map<string, number>();
     let decoded = 0;
     let fed = 0;
+    // What is left when the garbage is gone: the runner shares this process with other suites.
+    Bun.gc(true);
     const before = process.memoryUsage().rss;
     const newDecoder = (spec: FrameSpec): FrameDecoder => {
       const decoder = new FrameDecoder({
@@ -99,7 +101,8 @@ describe("fuzz", () => {
       expect(byCode.get(code) ?? 0).toBeGreaterThan(100);
     }
     for (const code of byCode.keys()) expect(Object.keys(SESSION_CODES)).toContain(code);
-    expect(process.memoryUsage().rss - before).toBeLessThan(128 * 1_048_576);
+    Bun.gc(true);
+    expect(process.memoryUsage().rss - before).toBeLessThan(64 * 1_048_576);
   });
 
   test("the same bytes give the same frames and the same error in one piece and byte by byte", () => {
