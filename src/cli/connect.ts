@@ -9,7 +9,7 @@ import {
   VERSION,
 } from "../config/index.ts";
 import type { ConnectorOptions } from "../config/index.ts";
-import type { ConnectorEvents } from "../connector/index.ts";
+import type { ConnectorEvents, OriginTrouble } from "../connector/index.ts";
 import { TunlError } from "../errors.ts";
 import { command, loadInput } from "./command.ts";
 import { messageOf } from "./failure.ts";
@@ -104,6 +104,10 @@ class Teller implements ConnectorEvents {
     if (!this.#options.accessLog) return;
     const { method, path, host, status, ms, bytesOut, protocol } = line;
     this.#output.log.info("request", "", { host, method, path, status, ms, bytesOut, protocol });
+  }
+
+  originTrouble({ code, text, hint, host }: OriginTrouble): void {
+    this.#output.log.warn("origin.error", text, { code, host, hint });
   }
 
   linkLost(text: string): void {

@@ -22,6 +22,7 @@ import { Ingress } from "./ingress.ts";
 import { makeOrigin } from "./origin/index.ts";
 import { OriginService } from "./serve.ts";
 import { parseTarget, type Target } from "./target.ts";
+import { Troubles } from "./trouble.ts";
 import { type Readiness, Uplink } from "./uplink.ts";
 import { findIdentity, type Identity } from "./who.ts";
 
@@ -97,6 +98,7 @@ class RunningConnector implements Connector {
     this.#service = new OriginService({
       ingress: this.#ingress,
       onRequest: options.accessLog ? (line) => events.request(line) : undefined,
+      troubles: new Troubles(target, (trouble) => events.originTrouble(trouble)),
     });
     this.#uplink = this.#makeUplink();
   }

@@ -1,5 +1,6 @@
 // This file is what a connector tells whoever runs it; the command line turns it into lines.
 import type { TunlError } from "../errors.ts";
+import type { FailureCode } from "../exchange/index.ts";
 
 /** One finished request, as the person at the terminal sees it. */
 export interface RequestLine {
@@ -17,6 +18,15 @@ export interface RequestLine {
   readonly at: number;
 }
 
+/** What went wrong at the origin, for the person who runs it: their visitors see no more than a code. */
+export interface OriginTrouble {
+  /** http.md §13. */
+  readonly code: FailureCode;
+  readonly text: string;
+  readonly hint: string | undefined;
+  readonly host: string;
+}
+
 export interface ConnectorEvents {
   edge(host: string, fingerprint: string): void;
   joined(tunnel: string, savedPath: string): void;
@@ -24,6 +34,8 @@ export interface ConnectorEvents {
   route(url: string, service: string): void;
   notice(text: string): void;
   request(line: RequestLine): void;
+  /** A request got an answer of ours instead of the origin's; the same trouble is told once in ten seconds. */
+  originTrouble(trouble: OriginTrouble): void;
   linkLost(text: string): void;
   retry(text: string, inMs: number, attempt: number): void;
   /** Refused, but this process goes on trying in the slow phase. */

@@ -6,5 +6,5 @@
  * @module
  */
 export { type Connector, startConnector } from "./connector.ts";
-export type { ConnectorEvents, RequestLine } from "./events.ts";
+export type { ConnectorEvents, OriginTrouble, RequestLine } from "./events.ts";
 export { parseTarget, type Target } from "./target.ts";

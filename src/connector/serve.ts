@@ -14,11 +14,13 @@ import type { Stream, StreamEvents } from "../session/index.ts";
 import type { RequestLine } from "./events.ts";
 import type { Ingress } from "./ingress.ts";
 import type { OriginEvents, OriginExchange } from "./origin/index.ts";
+import { statusOf, type Troubles } from "./trouble.ts";
 
 export interface ServeOptions {
   readonly ingress: Ingress;
   /** Undefined: nobody looks at requests. */
   readonly onRequest: ((line: RequestLine) => void) | undefined;
+  readonly troubles: Troubles;
 }
 
 /** Serves the streams of kind exchange of a connector. */
@@ -124,6 +126,8 @@ class ServedExchange {
   }
 
   failed(failure: Failure): void {
+    this.#status = statusOf(failure.code);
+    this.#options.troubles.failed(failure, this.exchange.head.authority);
     this.exchange.fail(failure);
     this.#dropRequest();
     this.#over();

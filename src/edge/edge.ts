@@ -63,6 +63,8 @@ export interface Edge extends AsyncDisposable {
 
 /** What CLOSE gets to leave, ms. */
 const CLOSE_MS = 50;
+/** So long before its end a certificate of the owner's is spoken of, ms. */
+const CERTIFICATE_ENDS_SOON_MS = 14 * 86_400_000;
 const DOMAINS_FILE = "domains.json";
 
 /**
@@ -81,7 +83,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
       log,
     }),
   );
-  if (options.domains.length > 0) await rememberDomains(stateDirectory, domains);
+  if (options.domains.length > 0) await rememberDomains(stateDirectory, domains, log);
   const fingerprint = fingerprintOf(state.key.publicKey);
   const deadlines = stack.use(
     new Deadlines((error) => log.error("bug", `A deadline failed: ${String(error)}`)),
@@ -220,11 +222,8 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
 /** The names from the options, else those of the state. @throws TunlError `DOMAIN_REQUIRED`. */
 async function domainsOf(options: EdgeOptions): Promise<readonly string[]> {
   if (options.domains.length > 0) return options.domains;
-  const path = join(options.stateDirectory, DOMAINS_FILE);
-  const text = await readSecret(path);
-  const known: unknown = text === undefined ? undefined : parseJson(text, path);
-  if (Array.isArray(known) && known.length > 0 && known.every((name) => typeof name === "string"))
-    return known;
+  const known = await knownDomains(options.stateDirectory);
+  if (known !== undefined) return known;
   throw new TunlError(
     "DOMAIN_REQUIRED",
     "No domain is known, expected the zone whose names this edge hands out",
@@ -234,8 +233,29 @@ async function domainsOf(options: EdgeOptions): Promise<readonly string[]> {
   );
 }
 
-async function rememberDomains(stateDirectory: string, domains: readonly string[]): Promise<void> {
+/** @throws TunlError `STATE_DAMAGED`. */
+async function knownDomains(stateDirectory: string): Promise<readonly string[] | undefined> {
+  const path = join(stateDirectory, DOMAINS_FILE);
+  const text = await readSecret(path);
+  const known: unknown = text === undefined ? undefined : parseJson(text, path);
+  const isList =
+    Array.isArray(known) && known.length > 0 && known.every((name) => typeof name === "string");
+  return isList ? known : undefined;
+}
+
+/** A domain that goes takes its names with it, which is more often a typing error than a wish. */
+async function rememberDomains(
+  stateDirectory: string,
+  domains: readonly string[],
+  log: Logger,
+): Promise<void> {
   await makePrivateDirectory(stateDirectory);
+  const known = await knownDomains(stateDirectory).catch(() => undefined);
+  const gone = known?.filter((domain) => !domains.includes(domain)) ?? [];
+  if (gone.length > 0) {
+    const text = `This edge served ${gone.join(", ")} before and does not any more: names below are offline`;
+    log.warn("domain", text, { hint: `Add --domain ${gone[0]} to serve it again` });
+  }
   await writeFileAtomic(join(stateDirectory, DOMAINS_FILE), `${JSON.stringify(domains)}\n`);
 }
 
@@ -254,6 +274,27 @@ function parseJson(text: string, path: string): unknown {
   }
 }
 
+/** What the owner's own certificates leave to be desired: visitors would meet it first. */
+function warnOfCertificates(
+  table: CertificateTable,
+  domains: readonly string[],
+  log: Logger,
+): void {
+  for (const domain of domains) {
+    const missing = [domain, `*.${domain}`].filter((name) => !table.names.includes(name));
+    if (missing.length === 0) continue;
+    const text = `No certificate names ${missing.join(" and ")}: those visitors are refused in the TLS handshake`;
+    log.warn("certificate", text, { domain, hint: "Add a certificate that names them" });
+  }
+  for (const { id, notAfter } of table.all) {
+    if (notAfter - Date.now() > CERTIFICATE_ENDS_SOON_MS) continue;
+    const day = new Date(notAfter).toISOString().slice(0, 10);
+    log.warn("certificate", `"${id}" expires on ${day}`, {
+      hint: "Renew it, then restart the edge",
+    });
+  }
+}
+
 /** Fills the table. Returns the authority in mode `internal`. */
 async function startCertificates(
   options: EdgeOptions,
@@ -267,5 +308,6 @@ async function startCertificates(
   for (const { certPath, keyPath } of options.certificates.pairs) {
     table.put(await readCertificateFiles({ cert: certPath, key: keyPath }));
   }
+  warnOfCertificates(table, domains, log);
   return undefined;
 }

@@ -163,7 +163,13 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     if (this.#status !== 101) this.#over();
   }
 
-  cut(code: number, remote: boolean): void {
+  cut(code: number, remote: boolean, detail?: string): void {
+    if (detail !== undefined) {
+      // A connector of ours does not do this: its owner's bug report needs the reason.
+      const requestId = hex(this.#visit.request.id);
+      const tunnel = this.#live.admission.name;
+      this.#pipeline.options.log.warn("exchange.fault", detail, { requestId, tunnel });
+    }
     if (this.#isAnswered) {
       this.#visit.reply.cut(code === EXCHANGE_CODES.PEER_RESET ? "reset" : "truncated");
       this.#over();

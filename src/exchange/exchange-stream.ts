@@ -168,6 +168,6 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
   #fault(error: unknown): void {
     if (!(error instanceof BodyFault) && !(error instanceof MsgpackError)) throw error;
     this.abort(EXCHANGE_CODES.INTERNAL_ERROR);
-    this.events?.cut(EXCHANGE_CODES.INTERNAL_ERROR, true);
+    this.events?.cut(EXCHANGE_CODES.INTERNAL_ERROR, true, error.message);
   }
 }

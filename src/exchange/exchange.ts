@@ -24,7 +24,7 @@ export interface BodyEvents {
   /** The other direction is complete: every byte of a known length, or the end of its runs, and DATA_FIN. */
   end(trailers: Uint8Array | undefined): void;
   /** The other direction was cut (reset, fault of the other end, session lost): it must not look whole. Nothing follows but `closed`. */
-  cut(code: number, remote: boolean): void;
+  cut(code: number, remote: boolean, detail?: string): void;
   /** The other end wants no more of our direction; it is already reset. */
   stopped(code: number): void;
   writable(): void;

@@ -3,6 +3,8 @@ import { describe, expect, test } from "bun:test";
 import { Ingress } from "../../src/connector/ingress.ts";
 import type { Origin, OriginEvents } from "../../src/connector/origin/index.ts";
 import { OriginService } from "../../src/connector/serve.ts";
+import { parseTarget } from "../../src/connector/target.ts";
+import { Troubles } from "../../src/connector/trouble.ts";
 import { encodeMessage, EXCHANGE_CODES } from "../../src/exchange/index.ts";
 import type { StreamEvents } from "../../src/session/index.ts";
 import { RecordedStream } from "../exchange/recorded-stream.ts";
@@ -84,6 +86,7 @@ function serviceOf(...origins: readonly Origin[]): OriginService {
   return new OriginService({
     ingress: new Ingress(origins.map((origin) => ({ origin }))),
     onRequest: undefined,
+    troubles: new Troubles(parseTarget("8000"), () => undefined),
   });
 }
 

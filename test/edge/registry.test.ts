@@ -113,6 +113,15 @@ describe("registry", () => {
     expect(registry.pick(TUNNEL, HOST)).toBe(busy);
   });
 
+  test("takes equals in turn", () => {
+    const registry = new Registry();
+    const all = [0, 1, 2].map(() => added(registry, [HOST]).live);
+    const picked = Array.from({ length: 6 }, () => registry.pick(TUNNEL, HOST));
+    expect(picked.map((live) => all.findIndex((each) => each === live))).toEqual([
+      0, 1, 2, 0, 1, 2,
+    ]);
+  });
+
   test("skips who drains: the rest takes over, then nobody", () => {
     const registry = new Registry();
     const announced = added(registry, [HOST]);

@@ -1,4 +1,5 @@
 // This file is the table of calls: what a connector asks on a control stream and the owner on the local socket. http.md §5.4.
+import { isBelow, parsePattern } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { CallBody, IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
 import { formatJoinLine } from "../../identity/index.ts";
@@ -68,6 +69,7 @@ export async function invite(
 ): Promise<{ line: string; expiresAt: Date }> {
   const { store, domains, fingerprint, publicPort } = context;
   const { name, hosts, ttlMs, uses } = invitation;
+  for (const host of hosts) assertServable(host, domains);
   const existing = name === undefined ? undefined : store.snapshot.findTunnel(name);
   const { code, expiresAt } = await store.createCode({
     makes: existing === undefined ? { kind: "tunnel", name } : { kind: "key", tunnel: existing.id },
@@ -80,6 +82,19 @@ export async function invite(
     line: formatJoinLine({ host, port: publicPort(), fingerprint, code }),
     expiresAt: new Date(expiresAt),
   };
+}
+
+/** A line for a name that no claim can ever get would fail at the other end, where nobody can mend it. */
+function assertServable(host: string, domains: readonly string[]): void {
+  const pattern = parsePattern(host);
+  if (pattern === undefined) return; // The store says what is wrong with it.
+  const isWhole = pattern.isWildcard && domains.includes(pattern.host);
+  if (isWhole || domains.some((domain) => isBelow(pattern.host, domain))) return;
+  throw new TunlError(
+    "USAGE",
+    `"${host}" is not below a domain of this edge, expected a name below ${domains.join(" or ")}`,
+    { hint: `Write --host app.${domains[0]}, or start the edge with --domain for that zone too` },
+  );
 }
 
 function readInvitation(body: CallBody): Invitation {
@@ -139,7 +154,13 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
   if (rest) live.announce(call, { hosts: [], takesRest: true });
   const work = async (): Promise<void> => {
     for (const host of hosts) await grant(host, () => context.store.claimHost(owner, host));
-    if (random !== "") await grant(random, () => context.store.randomHost(owner, random));
+    if (random === "") return;
+    // A line that was made for certain names only is an invitation to serve those.
+    const { scope = [] } = context.store.snapshot.key(live.key) ?? {};
+    const exact = scope.filter((name) => !name.startsWith("*."));
+    if (exact.length === 0 || exact.length < scope.length)
+      await grant(random, () => context.store.randomHost(owner, random));
+    else for (const host of exact) await grant(host, () => context.store.claimHost(owner, host));
   };
   work().catch((error: unknown) => call.result("INTERNAL", { text: String(error) }));
   return {

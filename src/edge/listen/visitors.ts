@@ -9,7 +9,7 @@ export class Visitors {
   readonly #options: VisitorOptions;
   readonly #connections = new Set<VisitorConnection>();
   #isDraining = false;
-  #onEmpty: (() => void) | undefined;
+  readonly #drained = Promise.withResolvers<void>();
 
   constructor(options: VisitorOptions) {
     this.#options = options;
@@ -30,7 +30,7 @@ export class Visitors {
     const connection = new VisitorConnection(socket, peer, this.#options, () => {
       this.#connections.delete(connection);
       onClosed?.();
-      if (this.#connections.size === 0) this.#onEmpty?.();
+      if (this.#isDraining && this.#connections.size === 0) this.#drained.resolve();
     });
     this.#connections.add(connection);
     connection.start();
@@ -46,12 +46,9 @@ export class Visitors {
    */
   drain(): Promise<void> {
     this.#isDraining = true;
-    const drained = new Promise<void>((resolve) => {
-      this.#onEmpty = resolve;
-    });
     for (const connection of [...this.#connections]) connection.drain();
-    if (this.#connections.size === 0) this.#onEmpty?.();
-    return drained;
+    if (this.#connections.size === 0) this.#drained.resolve();
+    return this.#drained.promise;
   }
 
   /** Resets every connection that is left. */

@@ -28,6 +28,8 @@ export class LiveSession {
   #takesRest = false;
   /** Exchanges in progress; decides between replicas. */
   exchanges = 0;
+  /** Counts up over all picks: among equally busy replicas the one that waited longest is next. */
+  pickedAt = 0;
 
   constructor(
     session: Session,
@@ -85,6 +87,7 @@ export class LiveSession {
 /** Sessions by tunnel, in the order they came. */
 export class Registry {
   readonly #byTunnel = new Map<string, Set<LiveSession>>();
+  #picks = 0;
 
   add(live: LiveSession): void {
     const { id } = live.admission;
@@ -111,7 +114,7 @@ export class Registry {
     for (const sessions of this.#byTunnel.values()) yield* sessions;
   }
 
-  /** Among the sessions that serve the name the one with the fewest exchanges; those that announced it come first. */
+  /** Among the sessions that serve the name the one with the fewest exchanges, in turn among equals; those that announced it come first. */
   pick(tunnel: string, host: string): LiveSession | undefined {
     let best: LiveSession | undefined;
     let bestRank = 0;
@@ -120,10 +123,16 @@ export class Registry {
       const served = live.serves(host);
       const rank = served === "announced" ? 2 : served === "rest" ? 1 : 0;
       if (rank === 0 || rank < bestRank) continue;
-      if (rank === bestRank && best !== undefined && live.exchanges >= best.exchanges) continue;
+      if (rank === bestRank && best !== undefined && !isNext(live, best)) continue;
       best = live;
       bestRank = rank;
     }
+    if (best !== undefined) best.pickedAt = ++this.#picks;
     return best;
   }
+}
+
+function isNext(live: LiveSession, best: LiveSession): boolean {
+  if (live.exchanges !== best.exchanges) return live.exchanges < best.exchanges;
+  return live.pickedAt < best.pickedAt;
 }

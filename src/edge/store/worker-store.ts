@@ -246,7 +246,7 @@ function canonicalScope(scope: readonly string[]): string[] {
 
 function notGranted(what: string): TunlError {
   return new TunlError("HOSTNAME_NOT_GRANTED", `${what} is outside of what this key may claim`, {
-    hint: "Ask the edge's owner: tunl edge grant TUNNEL HOST",
+    hint: "Ask the edge's owner for a line with that name: tunl edge invite --host HOST",
   });
 }
 

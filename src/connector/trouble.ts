@@ -1,0 +1,64 @@
+// This file is what the connector says when an origin fails: the fault in the owner's words, and not once per request. product.md §8.
+import type { Failure, FailureCode } from "../exchange/index.ts";
+import type { OriginTrouble } from "./events.ts";
+import type { Target } from "./target.ts";
+
+/** The same trouble is told again after this, ms: a page of a dead origin asks fifty times. */
+const AGAIN_MS = 10_000;
+
+/** Status the edge answers a failure with (http.md §13); 502 where the origin is at fault. */
+const STATUSES: Readonly<Partial<Record<FailureCode, number>>> = {
+  BAD_REQUEST: 400,
+  BAD_PATH: 400,
+  LENGTH_REQUIRED: 411,
+  INTERNAL: 500,
+  NO_ROUTE: 404,
+  ROUTE_ERROR: 503,
+  ORIGIN_CONNECT_TIMEOUT: 504,
+  ORIGIN_TIMEOUT: 504,
+};
+
+const HINTS: Readonly<Partial<Record<FailureCode, string>>> = {
+  ORIGIN_REFUSED: "Start your app; the next request tries again",
+  ORIGIN_TLS: "Name its CA with --ca FILE, or add --no-tls-verify",
+  ORIGIN_UNREACHABLE: "Check the address and that this machine reaches it",
+  ORIGIN_CONNECT_TIMEOUT: "Check the address and that this machine reaches it",
+};
+
+export function statusOf(code: FailureCode): number {
+  return STATUSES[code] ?? 502;
+}
+
+/** Turns failures into troubles, each kind once in ten seconds. */
+export class Troubles {
+  readonly #target: Target;
+  readonly #tell: (trouble: OriginTrouble) => void;
+  readonly #now: () => number;
+  /** By code: when it was told last. The codes are few, so nothing else bounds it. */
+  readonly #toldAt = new Map<FailureCode, number>();
+
+  constructor(
+    target: Target,
+    tell: (trouble: OriginTrouble) => void,
+    now: () => number = () => performance.now(),
+  ) {
+    this.#target = target;
+    this.#tell = tell;
+    this.#now = now;
+  }
+
+  /** @param host The name the visitor asked for. */
+  failed({ code, detail }: Failure, host: string): void {
+    const now = this.#now();
+    const toldAt = this.#toldAt.get(code);
+    if (toldAt !== undefined && now - toldAt < AGAIN_MS) return;
+    this.#toldAt.set(code, now);
+    this.#tell({ code, text: this.#textOf(code, detail), hint: HINTS[code], host });
+  }
+
+  #textOf(code: FailureCode, detail: string): string {
+    if (code !== "ORIGIN_REFUSED") return detail === "" ? code : detail;
+    const { kind, url } = this.#target;
+    return `Nothing listens on ${kind === "http" ? url.replace(/^https?:\/\//, "") : url}`;
+  }
+}

@@ -1,0 +1,71 @@
+// This file is what the connector's owner is told of a failing origin: in which words, and how often. product.md §8.
+import { describe, expect, test } from "bun:test";
+import type { OriginTrouble } from "../../src/connector/events.ts";
+import { parseTarget } from "../../src/connector/target.ts";
+import { statusOf, Troubles } from "../../src/connector/trouble.ts";
+import type { FailureCode } from "../../src/exchange/index.ts";
+
+function tell(target: string): {
+  readonly told: OriginTrouble[];
+  fail(code: FailureCode, atMs?: number): void;
+} {
+  const told: OriginTrouble[] = [];
+  let now = 0;
+  const troubles = new Troubles(
+    parseTarget(target),
+    (trouble) => told.push(trouble),
+    () => now,
+  );
+  return {
+    told,
+    fail: (code, atMs = 0) => {
+      now = atMs;
+      troubles.failed({ code, sent: false, detail: "the detail" }, "app.example.com");
+    },
+  };
+}
+
+describe("trouble at the origin", () => {
+  test("a refused connection names the place and what to do", () => {
+    const { told, fail } = tell("8000");
+    fail("ORIGIN_REFUSED");
+    expect(told).toEqual([
+      {
+        code: "ORIGIN_REFUSED",
+        text: "Nothing listens on localhost:8000",
+        hint: "Start your app; the next request tries again",
+        host: "app.example.com",
+      },
+    ]);
+  });
+
+  test("a socket file is named as it was given", () => {
+    const { told, fail } = tell("unix:/run/app.sock");
+    fail("ORIGIN_REFUSED");
+    expect(told[0]?.text).toBe("Nothing listens on unix:/run/app.sock");
+  });
+
+  test("a certificate has both ways out as hint, and the detail as text", () => {
+    const { told, fail } = tell("https://localhost:8443");
+    fail("ORIGIN_TLS");
+    expect(told[0]?.text).toBe("the detail");
+    expect(told[0]?.hint).toContain("--ca");
+    expect(told[0]?.hint).toContain("--no-tls-verify");
+  });
+
+  test("the same trouble comes once in ten seconds, another one at once", () => {
+    const { told, fail } = tell("8000");
+    for (const at of [0, 1, 9_999, 10_000, 10_001]) fail("ORIGIN_REFUSED", at);
+    fail("ORIGIN_TIMEOUT", 10_002);
+    expect(told.map(({ code }) => code)).toEqual([
+      "ORIGIN_REFUSED",
+      "ORIGIN_REFUSED",
+      "ORIGIN_TIMEOUT",
+    ]);
+  });
+
+  test("the request line shows what the visitor got", () => {
+    const statuses = (["ORIGIN_REFUSED", "ORIGIN_TIMEOUT", "NO_ROUTE"] as const).map(statusOf);
+    expect(statuses).toEqual([502, 504, 404]);
+  });
+});

@@ -1,0 +1,105 @@
+// This file is what the owners at both ends are told when something is not as they think: origin, names, domains, certificates.
+import { describe, expect, test } from "bun:test";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { isInstalled } from "../binary/program.ts";
+import { EDGE, Home, Running, tunl } from "../binary/tunl.ts";
+import {
+  answered,
+  CAN_RUN,
+  curl,
+  DOMAIN,
+  freePort,
+  startConnector,
+  TestEdge,
+  Tunnel,
+} from "./rig.ts";
+
+const HAS_OPENSSL = isInstalled("openssl");
+
+describe.skipIf(!CAN_RUN)("what owners are told", () => {
+  test("the connector names an origin that does not listen, once, and the status the visitor got", async () => {
+    const port = await freePort();
+    await using tunnel = await Tunnel.start({
+      target: `http://127.0.0.1:${port}`,
+      flags: ["--access-log", "on"],
+    });
+    for (let count = 0; count < 3; count++) expect((await tunnel.get("/")).status).toBe(502);
+    const trouble = await tunnel.connector.event("origin.error");
+    expect(trouble).toMatchObject({
+      level: "warn",
+      code: "ORIGIN_REFUSED",
+      msg: `Nothing listens on 127.0.0.1:${port}`,
+      hint: "Start your app; the next request tries again",
+    });
+    const request = await tunnel.connector.event("request");
+    expect(request["status"]).toBe(502);
+    await tunnel.connector[Symbol.asyncDispose]();
+    const { stderr } = await tunnel.connector.ended;
+    expect(stderr.split('"origin.error"')).toHaveLength(2);
+  });
+
+  test("a line for one name serves that name without --host", async () => {
+    await using edge = await TestEdge.start();
+    using home = new Home();
+    const line = await edge.invite(["--host", `shop.${DOMAIN}`]);
+    await using connector = startConnector("http_status:204", ["--join", line], {
+      home: home.path,
+    });
+    expect((await connector.event("route"))["url"]).toBe(`https://shop.${DOMAIN}:${edge.port}`);
+    const { status } = answered(await curl(edge, ["-i", `https://shop.${DOMAIN}:${edge.port}/`]));
+    expect(status).toBe(204);
+  });
+
+  test("a line for a name outside of the domains is not made", async () => {
+    await using edge = await TestEdge.start();
+    const words = ["edge", "invite", "--host", "app.example.org"];
+    const { code, stdout, stderr } = await tunl(words, edge);
+    expect([code, stdout]).toEqual([2, ""]);
+    expect(stderr).toContain(
+      `"app.example.org" is not below a domain of this edge, expected a name below ${DOMAIN}`,
+    );
+  });
+
+  test("a line for every name below the domain is made", async () => {
+    await using edge = await TestEdge.start();
+    expect(await edge.invite(["--host", `*.${DOMAIN}`])).toContain("/");
+  });
+
+  test("an edge that loses a domain says so", async () => {
+    using home = new Home();
+    {
+      const flags = ["--domain", "other.localhost"];
+      await using first = await TestEdge.start({ home: home.path, flags });
+      first.process.signal("SIGTERM");
+      await first.process.ended;
+    }
+    await using edge = await TestEdge.start({ home: home.path });
+    const warning = await edge.process.event("domain");
+    expect(warning["level"]).toBe("warn");
+    expect(warning["msg"]).toContain("other.localhost");
+  });
+});
+
+describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("certificates of the owner", () => {
+  test("what they do not name, and one that ends soon, is told at the start", async () => {
+    using home = new Home();
+    const [cert, key] = [join(home.path, "site.pem"), join(home.path, "site.key")];
+    execFileSync(
+      "openssl",
+      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -subj /CN=x -addext subjectAltName=DNS:${DOMAIN} -keyout ${key} -out ${cert}`.split(
+        " ",
+      ),
+      { stdio: "ignore" },
+    );
+    const command = EDGE.map((word) => (word === "internal" ? "files" : word));
+    await using edge = new Running([...command, "--cert", cert, "--key", key], { home: home.path });
+    const texts: unknown[] = [];
+    await edge.find((line) => {
+      if (line.includes('"certificate"')) texts.push(JSON.parse(line).msg);
+      return texts.length === 2 ? true : undefined;
+    }, "two warnings");
+    expect(texts[0]).toContain(`No certificate names *.${DOMAIN}:`);
+    expect(texts[1]).toContain("expires on");
+  });
+});
