@@ -89,6 +89,6 @@ export function refusedName(host: string, code: string, text: string): TunlError
     hint:
       code === "HOSTNAME_TAKEN"
         ? "Choose another --name or --host"
-        : "Ask the edge's owner to grant it",
+        : `Ask the edge's owner for a line that allows it: tunl edge invite --host ${host}`,
   });
 }

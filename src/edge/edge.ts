@@ -99,6 +99,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     store: state.store,
     registry,
     domains,
+    reserved: options.reservedNames,
     fingerprint,
     publicPort,
     startedAt: new Date(),

@@ -184,10 +184,3 @@ export async function eventually<Found>(
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }
-
-/** A promise with a deadline, for what has none of its own. */
-export function within<Value>(promise: Promise<Value>, what: string, ms = WAIT_MS): Promise<Value> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`${what} did not come within ${ms} ms`)), ms);
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
-}

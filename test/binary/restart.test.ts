@@ -18,7 +18,8 @@ import {
   valuesOf,
 } from "../e2e/rig.ts";
 import { Visitor } from "../e2e/visitor.ts";
-import { eventually, Program, SEARCH_PATH, within } from "./program.ts";
+import { eventually, Program, SEARCH_PATH } from "./program.ts";
+import { within } from "../within.ts";
 import { Home, type Running, tunl } from "./tunl.ts";
 
 /** URL of the route that a connector was given. */

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { connect } from "node:tls";
-import { isInstalled, Program, run, SEARCH_PATH, within } from "../binary/program.ts";
+import { isInstalled, Program, run, SEARCH_PATH } from "../binary/program.ts";
+import { within } from "../within.ts";
 import { answered, CAN_RUN, curl, DOMAIN, TestEdge, Tunnel, valuesOf } from "./rig.ts";
 
 const HAS_OPENSSL = isInstalled("openssl");

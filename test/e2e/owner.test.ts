@@ -51,14 +51,18 @@ describe.skipIf(!CAN_RUN)("what owners are told", () => {
     expect(status).toBe(204);
   });
 
-  test("a line for a name outside of the domains is not made", async () => {
+  test("a line for a name that nobody can claim is not made", async () => {
     await using edge = await TestEdge.start();
-    const words = ["edge", "invite", "--host", "app.example.org"];
-    const { code, stdout, stderr } = await tunl(words, edge);
-    expect([code, stdout]).toEqual([2, ""]);
-    expect(stderr).toContain(
-      `"app.example.org" is not below a domain of this edge, expected a name below ${DOMAIN}`,
-    );
+    for (const [host, text] of [
+      ["app.example.org", `"app.example.org" is no name below ${DOMAIN}`],
+      [DOMAIN, `"${DOMAIN}" is no name below ${DOMAIN}`],
+      [`www.${DOMAIN}`, `"www.${DOMAIN}" has a reserved label`],
+    ] as const) {
+      const { code, stdout, stderr } = await tunl(["edge", "invite", "--host", host], edge);
+      expect([code, stdout]).toEqual([2, ""]);
+      expect(stderr).toContain(text);
+    }
+    expect.assertions(6);
   });
 
   test("a line for every name below the domain is made", async () => {

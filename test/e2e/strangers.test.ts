@@ -12,7 +12,7 @@ import {
   FAILED_CODES_PER_MINUTE,
   HANDSHAKES_PAST_TLS,
 } from "../../src/session/index.ts";
-import { within } from "../binary/program.ts";
+import { within } from "../within.ts";
 import { Home } from "../binary/tunl.ts";
 import { CAN_RUN, startConnector, TestEdge } from "./rig.ts";
 

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { once } from "node:events";
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { eventually, within } from "../binary/program.ts";
+import { eventually } from "../binary/program.ts";
+import { within } from "../within.ts";
 import { tunl } from "../binary/tunl.ts";
 import { CAN_RUN, TestEdge, Tunnel } from "./rig.ts";
 import { type Reply, Visitor } from "./visitor.ts";

@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, type TLSSocket } from "node:tls";
-import { within } from "../binary/program.ts";
+import { within } from "../within.ts";
 import type { Reachable } from "./rig.ts";
 
 /** An answer with a Content-Length, as all of these tests expect them. */

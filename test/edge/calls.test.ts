@@ -52,6 +52,7 @@ class Desk {
       store: store as Store,
       registry: new Registry(),
       domains: ["example.com"],
+      reserved: ["www"],
       fingerprint: "f",
       publicPort: () => 8443,
       startedAt: new Date(0),

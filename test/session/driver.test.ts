@@ -13,7 +13,8 @@ import {
   type StreamId,
 } from "../../src/session/index.ts";
 import { FrameDecoder } from "../../src/wire/index.ts";
-import { TlsDoor, within } from "./tls-rig.ts";
+import { TlsDoor } from "./tls-rig.ts";
+import { within } from "../within.ts";
 
 const MIB = 1_024 * 1_024;
 const VOLUME = 64 * MIB;

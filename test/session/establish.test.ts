@@ -17,7 +17,8 @@ import {
   WireError,
 } from "../../src/session/index.ts";
 import { encodeFrame, FrameDecoder, REVISION, SESSION_CODES } from "../../src/wire/index.ts";
-import { recorded, TlsDoor, within } from "./tls-rig.ts";
+import { recorded, TlsDoor } from "./tls-rig.ts";
+import { within } from "../within.ts";
 
 const edgeKey = generateKey();
 const connectorKey = generateKey();

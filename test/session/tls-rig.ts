@@ -10,24 +10,7 @@ import {
 } from "node:tls";
 import { makeSelfSigned, type PemPair } from "../../src/edge/certificates/internal-ca.ts";
 import { ALPN } from "../../src/session/index.ts";
-
-/** Nothing in these tests may take longer, ms. */
-export const WAIT_MS = 8_000;
-
-/** Rejects with `what` when the promise takes too long. */
-export async function within<T>(
-  promise: Promise<T>,
-  what: string,
-  afterMs: number = WAIT_MS,
-): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`Waited ${afterMs} ms for ${what}`)), afterMs);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+import { within } from "../within.ts";
 
 let certificate: Promise<PemPair> | undefined;
 

@@ -1,9 +1,9 @@
 // This file is the table of calls: what a connector asks on a control stream and the owner on the local socket. http.md §5.4.
-import { isBelow, parsePattern } from "../../address/index.ts";
+import { parsePattern } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { CallBody, IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
 import { formatJoinLine } from "../../identity/index.ts";
-import type { LiveSession, Registry } from "../route/index.ts";
+import { impossibleScope, type LiveSession, type Registry } from "../route/index.ts";
 import type { Store } from "../store/index.ts";
 
 /** Names of one announcement at most. */
@@ -14,6 +14,8 @@ export interface CallContext {
   readonly store: Store;
   readonly registry: Registry;
   readonly domains: readonly string[];
+  /** Labels that no claim gets. */
+  readonly reserved: readonly string[];
   readonly fingerprint: string;
   readonly publicPort: () => number;
   readonly startedAt: Date;
@@ -69,7 +71,7 @@ export async function invite(
 ): Promise<{ line: string; expiresAt: Date }> {
   const { store, domains, fingerprint, publicPort } = context;
   const { name, hosts, ttlMs, uses } = invitation;
-  for (const host of hosts) assertServable(host, domains);
+  for (const host of hosts) assertServable(host, context);
   const existing = name === undefined ? undefined : store.snapshot.findTunnel(name);
   const { code, expiresAt } = await store.createCode({
     makes: existing === undefined ? { kind: "tunnel", name } : { kind: "key", tunnel: existing.id },
@@ -85,16 +87,18 @@ export async function invite(
 }
 
 /** A line for a name that no claim can ever get would fail at the other end, where nobody can mend it. */
-function assertServable(host: string, domains: readonly string[]): void {
-  const pattern = parsePattern(host);
-  if (pattern === undefined) return; // The store says what is wrong with it.
-  const isWhole = pattern.isWildcard && domains.includes(pattern.host);
-  if (isWhole || domains.some((domain) => isBelow(pattern.host, domain))) return;
-  throw new TunlError(
-    "USAGE",
-    `"${host}" is not below a domain of this edge, expected a name below ${domains.join(" or ")}`,
-    { hint: `Write --host app.${domains[0]}, or start the edge with --domain for that zone too` },
-  );
+function assertServable(host: string, { domains, reserved }: CallContext): void {
+  if (parsePattern(host) === undefined) return; // The store says what is wrong with it.
+  const reason = impossibleScope({ domains, reserved }, host);
+  if (reason === undefined) return;
+  const zones = domains.join(" or ");
+  throw reason === "foreign"
+    ? new TunlError("USAGE", `"${host}" is no name below ${zones}, which this edge serves`, {
+        hint: `Write --host app.${domains[0]}, or start the edge with --domain for that zone too`,
+      })
+    : new TunlError("USAGE", `"${host}" has a reserved label, expected another one`, {
+        hint: `Choose another name, or leave the label out of names.reserved in edge.yml`,
+      });
 }
 
 function readInvitation(body: CallBody): Invitation {

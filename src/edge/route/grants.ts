@@ -90,6 +90,23 @@ export function randomBase(rules: NameRules, scope: readonly string[]): string |
   return undefined;
 }
 
+/**
+ * Decides why a pattern of a key's scope could never be claimed, whoever has the key.
+ *
+ * @param host Exact name or `*.x`, canonical.
+ * @returns `foreign` outside of the domains, `reserved` for a label only a grant gives; undefined when it can be.
+ */
+export function impossibleScope(
+  rules: Pick<NameRules, "domains" | "reserved">,
+  host: string,
+): "foreign" | "reserved" | undefined {
+  const pattern = parsePattern(host);
+  if (pattern === undefined) return "foreign";
+  const label = ownLabel(rules, pattern);
+  if (label !== undefined) return isReserved(label.name, rules.reserved) ? "reserved" : undefined;
+  return pattern.isWildcard && rules.domains.includes(pattern.host) ? undefined : "foreign";
+}
+
 function isClaimable(rules: NameRules, scope: readonly string[], pattern: HostPattern): boolean {
   if (rules.claim === "none") return false;
   const label = ownLabel(rules, pattern);
@@ -113,7 +130,7 @@ function isInScope(text: string, pattern: HostPattern): boolean {
 
 /** The label right below the nearest domain; undefined for a domain itself, `*.<domain>` and foreign names. */
 function ownLabel(
-  rules: NameRules,
+  rules: Pick<NameRules, "domains">,
   pattern: HostPattern,
 ): { name: string; isWhole: boolean } | undefined {
   const { host } = pattern;

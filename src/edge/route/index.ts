@@ -10,6 +10,7 @@ export {
   decideClaim,
   decideGrant,
   type GrantView,
+  impossibleScope,
   isGranted,
   type NameRules,
   randomBase,

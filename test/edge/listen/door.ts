@@ -20,6 +20,7 @@ import type { Remote } from "../../../src/edge/listen/remote.ts";
 import { ARRIVAL_TIMEOUTS, type ArrivalTimeouts } from "../../../src/edge/listen/arrival.ts";
 import { Deadlines } from "../../../src/deadlines.ts";
 import { memoryLog } from "../certificates/temporary.ts";
+import { within } from "../../within.ts";
 
 export interface Authority {
   readonly root: PemPair;
@@ -107,19 +108,6 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
       deadlines[Symbol.dispose]();
     },
   };
-}
-
-export async function within<T>(promise: Promise<T>, what: string, afterMs = 4_000): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new Error(`Waited ${afterMs} ms for ${what}`)),
-    afterMs,
-  );
-  try {
-    return await Promise.race([promise, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }
 
 /** Resolves once `isTrue`, asked after each turn of the loop. */

@@ -12,8 +12,8 @@ import {
   Rig,
   seed,
   seededRandom,
-  within,
 } from "./rig.ts";
+import { within } from "../../within.ts";
 
 const WEBSOCKET = [
   "Connection: Upgrade",

@@ -5,7 +5,8 @@ import { PeerLimits } from "../../../src/edge/listen/peer-limits.ts";
 import { startPlainListener } from "../../../src/edge/listen/plain-listener.ts";
 import { Visitors } from "../../../src/edge/listen/visitors.ts";
 import { Logger } from "../../../src/log.ts";
-import { get, Pipeline, RawVisitor, respond, within } from "./rig.ts";
+import { get, Pipeline, RawVisitor, respond } from "./rig.ts";
+import { within } from "../../within.ts";
 
 describe("listener of port 80", () => {
   test("drains: an idle visitor is closed, a busy one after its response, then nothing is left", async () => {

@@ -15,24 +15,7 @@ import type {
   Visit,
 } from "../../../src/edge/visit.ts";
 import { Logger, type LogRecord } from "../../../src/log.ts";
-
-/** Nothing in these tests may take longer. */
-export const WAIT_MS = 4_000;
-
-/** Rejects with `what` when the promise takes too long. */
-export async function within<T>(
-  promise: Promise<T>,
-  what: string,
-  afterMs: number = WAIT_MS,
-): Promise<T> {
-  const { promise: late, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(new Error(`Waited ${afterMs} ms for ${what}`)), afterMs);
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+import { within } from "../../within.ts";
 
 /** Something that changes and can be waited for. */
 export class Changes {

@@ -3,18 +3,8 @@ import { request as httpsRequest } from "node:https";
 import type { IncomingMessage } from "node:http";
 import { makeSelfSigned, type PemPair } from "../../../src/edge/certificates/internal-ca.ts";
 import type { Serve } from "../../../src/edge/visit.ts";
-import {
-  get,
-  headOf,
-  lines,
-  NO_LINES,
-  PEER,
-  Pipeline,
-  request,
-  respond,
-  Rig,
-  within,
-} from "./rig.ts";
+import { get, headOf, lines, NO_LINES, PEER, Pipeline, request, respond, Rig } from "./rig.ts";
+import { within } from "../../within.ts";
 
 let certificate: PemPair;
 
