@@ -99,6 +99,7 @@ async function demo(isOnce: boolean, scope: AsyncDisposableStack): Promise<numbe
   console.log(
     `Try it: curl --cacert ${root.path} ${connector.url.href}      (Ctrl-C stops, files are removed)`,
   );
+  console.log(`A browser distrusts the certificate until ${root.path} is imported there`);
   phase = "waiting";
   return endedAlone(edge, connector);
 }
@@ -112,6 +113,7 @@ if (unknown !== undefined) {
 const { promise: interrupted, resolve: interrupt } = Promise.withResolvers<number>();
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const)
   process.on(signal, () => {
+    if (phase !== "stopping") tell(true, "stopping", "edge, connector and app; files are removed");
     interrupt(phase === "checking" ? EXIT_INTERRUPTED : 0);
     phase = "stopping";
   });

@@ -1,7 +1,7 @@
 // This file is a control socket: HTTP with JSON, `POST /v1/NAME`, on a unix socket whose file mode is the access check. product.md §5.
-import { chmodSync, lstatSync, mkdirSync, unlinkSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
-import { dirname } from "node:path";
+import { basename, dirname, join } from "node:path";
 import { TunlError } from "./errors.ts";
 
 /** Largest body of a call, bytes. */
@@ -16,8 +16,13 @@ export interface ControlSocket extends AsyncDisposable {
   readonly path: string;
 }
 
+/** Sockets that carry the id of their process: a killed one never comes back to replace its file. */
+const OF_PROCESS = /^connect-(\d+)\.sock$/;
+
 /**
- * Listens on `path`. A file left by a killed process is replaced, a live one is not.
+ * Listens on `path`, until disposed or the process exits. A file left by a killed process is replaced, a live one is not;
+ * beside a `connect-PID.sock`, those of processes that are gone are removed.
+ *
  * @throws TunlError `SOCKET_IN_USE`, `SOCKET_FAILED`.
  */
 export async function serveControlSocket(
@@ -38,15 +43,20 @@ export async function serveControlSocket(
       }
       unlinkSync(path);
     }
+    if (OF_PROCESS.test(basename(path))) await removeDead(dirname(path));
     const server = Bun.serve({
       unix: path,
       fetch: (request) => answer(request, calls),
       maxRequestBodySize: BODY_MAX,
     });
     chmodSync(path, 0o600);
+    const remove = remover(path);
+    // A second signal ends the process without disposing anything.
+    process.on("exit", remove);
     return {
       path,
       [Symbol.asyncDispose]: async () => {
+        process.off("exit", remove);
         await server.stop(true);
       },
     };
@@ -61,6 +71,42 @@ export async function serveControlSocket(
         hint: "Choose a directory this user may write to, with --admin unix:PATH or TUNL_HOME",
       },
     );
+  }
+}
+
+/** Removes the file that stands at `path` now; never one that another process put there meanwhile. */
+function remover(path: string): () => void {
+  const { dev, ino } = lstatSync(path);
+  return () => {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found?.dev === dev && found.ino === ino) unlinkSync(path);
+  };
+}
+
+/** Somebody else's file, or one that is gone meanwhile, is no reason not to start. */
+async function removeDead(directory: string): Promise<void> {
+  for (const name of readdirSync(directory)) {
+    const pid = OF_PROCESS.exec(name)?.[1];
+    const path = join(directory, name);
+    if (pid === undefined || isAlive(Number(pid)) || !isSocket(path)) continue;
+    // In another container the same number may be alive.
+    if (await isAnswered(path)) continue;
+    try {
+      unlinkSync(path);
+    } catch (error) {
+      const code = error instanceof Error && "code" in error ? error.code : undefined;
+      if (code !== "ENOENT" && code !== "EACCES" && code !== "EPERM") throw error;
+    }
+  }
+}
+
+/** Signal 0 asks only; all but "no such process" may be a living one. */
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && "code" in error && error.code === "ESRCH");
   }
 }
 

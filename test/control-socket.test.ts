@@ -108,6 +108,65 @@ describe("control socket", () => {
     expect((await ask(socket.path, "/v1/echo")).status).toBe(200);
   });
 
+  test("its file is gone after an exit that disposes nothing, unless it is another one's by then", async () => {
+    for (const isReplaced of [false, true]) {
+      const path = freshPath();
+      const module = join(import.meta.dir, "../src/control-socket.ts");
+      const script = `
+        const { serveControlSocket } = await import(${JSON.stringify(module)});
+        await serveControlSocket(${JSON.stringify(path)}, async () => undefined);
+        process.on("SIGTERM", () => process.exit(143));
+        console.log("listening");`;
+      await using program = new Program([process.execPath, "-e", script]);
+      await program.line(/^listening$/);
+      expect(lstatSync(path).isSocket()).toBe(true);
+      if (isReplaced) {
+        rmSync(path);
+        writeFileSync(path, "precious");
+      }
+      program.signal("SIGTERM");
+      expect((await program.ended).code).toBe(143);
+      expect(existsSync(path)).toBe(isReplaced);
+    }
+  });
+
+  test("removes the sockets of connectors that are gone, and nothing else", async () => {
+    const own = mkdtempSync(join(directory, "dead-"));
+    const gone = Bun.spawnSync([process.execPath, "-e", ""]).pid;
+    const script = (path: string): string =>
+      `require("node:net").createServer().listen(${JSON.stringify(path)}, () => console.log("listening"))`;
+    // A socket file whose listener was killed; its name says whose it is.
+    const leave = async (name: string): Promise<void> => {
+      await using program = new Program([process.execPath, "-e", script(join(own, name))]);
+      await program.line(/^listening$/);
+      program.signal("SIGKILL");
+      await program.ended;
+    };
+    await leave(`connect-${gone}.sock`);
+    await leave("edge.sock");
+    await leave(`connect-${process.ppid}.sock`);
+    writeFileSync(join(own, "connect-4194302.sock"), "precious");
+    await using answering = new Program([
+      process.execPath,
+      "-e",
+      script(join(own, "connect-4194303.sock")),
+    ]);
+    await answering.line(/^listening$/);
+    await using other = await serveControlSocket(join(own, "edge2.sock"), calls);
+    expect(existsSync(join(own, `connect-${gone}.sock`))).toBe(true);
+    await using socket = await serveControlSocket(join(own, `connect-${process.pid}.sock`), calls);
+    expect(readdirSync(own).toSorted()).toEqual(
+      [
+        "connect-4194302.sock",
+        "connect-4194303.sock",
+        `connect-${process.ppid}.sock`,
+        socket.path.slice(own.length + 1),
+        "edge.sock",
+        other.path.slice(own.length + 1),
+      ].toSorted(),
+    );
+  });
+
   test("leaves the file of a living one, which goes on answering", async () => {
     await using first = await serveControlSocket(freshPath(), calls);
     expect(await codeOf(serveControlSocket(first.path, calls))).toBe("SOCKET_IN_USE");

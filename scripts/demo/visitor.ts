@@ -1,5 +1,6 @@
 // This file is the visitor of the demo: https and WebSocket to a public name, dialled at 127.0.0.1 without asking a resolver.
 import { request } from "node:https";
+import type { IncomingMessage } from "node:http";
 import type { RequestOptions } from "node:https";
 import { WebSocketClient } from "./websocket.ts";
 
@@ -11,6 +12,8 @@ const ANSWER_MS = 15_000;
 export interface Answer {
   readonly status: number;
   readonly body: Buffer;
+  /** `Tunl-Error` of an answer that the edge made itself. */
+  readonly errorCode?: string | undefined;
 }
 
 /** What the checks need of a visitor. */
@@ -47,7 +50,12 @@ export class Visitor implements Visits {
           response.on("error", reject);
           response.on("end", () => {
             if (!response.complete) reject(new Error("The answer was cut"));
-            else resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) });
+            else
+              resolve({
+                status: response.statusCode ?? 0,
+                body: Buffer.concat(chunks),
+                errorCode: errorCodeOf(response),
+              });
           });
         },
       );
@@ -61,7 +69,9 @@ export class Visitor implements Visits {
     return new Promise((resolve, reject) => {
       const outgoing = request(this.#options("GET", path, client.headers), (response) => {
         response.resume();
-        reject(new Error(`The upgrade was answered with ${response.statusCode}, expected 101`));
+        const code = errorCodeOf(response);
+        const status = `${response.statusCode}${code === undefined ? "" : ` (${code})`}`;
+        reject(new Error(`The upgrade was answered with ${status}, expected 101`));
       });
       outgoing.on("upgrade", (response, socket, head) => {
         try {
@@ -91,4 +101,9 @@ export class Visitor implements Visits {
       signal: AbortSignal.timeout(ANSWER_MS),
     };
   }
+}
+
+function errorCodeOf({ headers }: IncomingMessage): string | undefined {
+  const value = headers["tunl-error"];
+  return typeof value === "string" ? value : undefined;
 }

@@ -2,7 +2,7 @@
 // last of repeated ones, takes a flag for a value, and forgets flags in front of a sub-command. product.md §2 rules 3 to 5.
 import { flagText, listWords, nearest, OPTIONS, optionsOf, usage } from "../config/index.ts";
 import type { CommandName, Flags, Option } from "../config/index.ts";
-import { COMMANDS, commandRow, LATER_COMMANDS, nextWords } from "./commands.ts";
+import { COMMANDS, commandRow, LATER_ADVICE, LATER_COMMANDS, nextWords } from "./commands.ts";
 
 /** What was typed, checked against the table. */
 export interface Invocation {
@@ -23,8 +23,8 @@ const OPTIONS_OF_ALL = ["help", "version", "color"];
  * @throws TunlError `USAGE` for anything that no table allows.
  */
 export function readArguments(raw: readonly string[]): Invocation {
-  const { words, rest } = takeCommand(raw);
-  const command = resolveCommand(words, isHelp(raw));
+  const { words, rest } = takeCommand(withHabits(raw));
+  const command = resolveCommand(words);
   const options =
     command === undefined
       ? OPTIONS.filter(({ flag }) => OPTIONS_OF_ALL.includes(flag ?? ""))
@@ -69,6 +69,12 @@ export function normalArguments({ command, flags, positionals }: Invocation): st
   const written: string[] = command === undefined ? [] : command.split(" ");
   for (const [flag, values] of flags) written.push(...values.map((value) => `--${flag}=${value}`));
   return positionals.length === 0 ? written : [...written, "--", ...positionals];
+}
+
+/** Other programs' ways to ask for help and version: `tunl help connect`, `tunl -v`. */
+function withHabits(raw: readonly string[]): readonly string[] {
+  if (raw[0] === "help") return ["--help", ...raw.slice(1)];
+  return raw.length === 1 && raw[0] === "-v" ? ["--version"] : raw;
 }
 
 /** The words of the command, wherever flags stand between them; flags in front of a sub-command count for it. */
@@ -117,7 +123,7 @@ function takesNext(argument: string): boolean {
   return rows.every(({ kind }) => kind !== "boolean");
 }
 
-function resolveCommand(words: readonly string[], isHelp: boolean): CommandName | undefined {
+function resolveCommand(words: readonly string[]): CommandName | undefined {
   if (words.length === 0) return undefined;
   const typed = words.join(" ");
   const row = COMMANDS.find(({ name, aliases }) => name === typed || aliases.includes(typed));
@@ -125,7 +131,7 @@ function resolveCommand(words: readonly string[], isHelp: boolean): CommandName 
   if (LATER_COMMANDS.includes(typed)) {
     throw usage({
       message: `tunl ${typed} is not in this build yet`,
-      hint: isHelp ? "Run tunl --help" : "Run tunl --help for what is",
+      hint: LATER_ADVICE[typed] ?? "Run tunl --help for what is",
     });
   }
   const parent = words.slice(0, -1);
@@ -136,10 +142,6 @@ function resolveCommand(words: readonly string[], isHelp: boolean): CommandName 
     message: `Unknown command "${last}"${of}${near === undefined ? "" : `, nearest is ${[...parent, near].join(" ")}`}`,
     hint: `Run tunl ${[...parent, "--help"].join(" ")}`,
   });
-}
-
-function isHelp(raw: readonly string[]): boolean {
-  return raw.includes("--help") || raw.includes("-h");
 }
 
 function readFlag(
@@ -255,7 +257,7 @@ function checkPositionals(
   if (joinLine !== undefined) {
     throw usage({
       message: `A join line is no argument of tunl ${command}`,
-      hint: "Write tunl connect TARGET --join in front of it",
+      hint: "Write tunl connect TARGET --join tunl://HOST[:PORT]/FINGERPRINT/CODE",
     });
   }
   const extra = positionals[allowed.length];

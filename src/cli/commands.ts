@@ -74,6 +74,24 @@ export const LATER_COMMANDS: readonly string[] = [
   ..."login tunnel route ingress config access service logs doctor update completion".split(" "),
 ];
 
+/** What serves in place of a later command, where something does. */
+export const LATER_ADVICE: Readonly<Record<string, string>> = {
+  "edge grant":
+    "Connectors claim names: tunl edge invite --host NAME, then tunl connect --host NAME",
+  "edge repair": "Restore state.db and edge.key from a backup while the edge is stopped",
+  "edge check": "tunl edge judges its whole configuration before it starts anything",
+  "edge reload": "Stop tunl edge and start it again",
+  login: "Join with a line of tunl edge invite: tunl connect TARGET --join LINE",
+  tunnel: "tunl edge invite --name makes tunnels, tunl status lists them",
+  route: "tunl connect --name or --host claims names, tunl status lists them",
+  ingress: "Start tunl connect once for each service",
+  config: "tunl edge and tunl connect judge what they are given before they start anything",
+  service: "Let the service manager of this machine run tunl edge or tunl connect",
+  logs: "Give --log-file FILE to tunl edge or tunl connect, or read what they write to stderr",
+  doctor: "Run tunl status, and --log-level debug where something fails",
+  update: "Replace the executable and start it again",
+};
+
 /** The row of a command. */
 export function commandRow(name: CommandName): CommandRow {
   return COMMANDS.find((row) => row.name === name) as CommandRow;

@@ -29,6 +29,7 @@ export default command("connect", async (invocation) => {
     });
     const { startConnector } = await import("../connector/index.ts");
     const teller = new Teller(output, options);
+    warnOfProxy(output);
     try {
       await using connector = await startConnector(options, output.log, teller);
       await stay(connector, {
@@ -36,11 +37,36 @@ export default command("connect", async (invocation) => {
         forMs: options.forMs,
         done: Promise.race([connector.done, teller.failure]),
       });
+    } catch (error) {
+      throw withNextStep(error);
     } finally {
       teller.removePidFile();
     }
   });
 });
+
+/** Whoever sets one of these expects that it is used, and in its network nothing else may work. */
+const PROXY_VARIABLES = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];
+
+/** Names the variable alone: its value may hold a password. */
+function warnOfProxy(output: Output): void {
+  const name = PROXY_VARIABLES.find((variable) => (process.env[variable] ?? "") !== "");
+  if (name === undefined) return;
+  output.log.warn(
+    "notice",
+    `${name} is set, but a proxy on the way to the edge is not in this build: it is dialled directly`,
+  );
+}
+
+/** `--wait` is over: what to look at, where the error itself does not say. */
+function withNextStep(error: unknown): unknown {
+  if (!(error instanceof TunlError) || error.code !== "EDGE_UNREACHABLE") return error;
+  if (error.hint !== undefined) return error;
+  return new TunlError(error.code, error.message, {
+    cause: error,
+    hint: "Is tunl edge running there, and does a firewall let its port through? A proxy on the way is not in this build",
+  });
+}
 
 /** Turns what happens to a connector into lines. */
 class Teller implements ConnectorEvents {

@@ -30,12 +30,21 @@ export function redactFields(fields: LogFields): LogFields {
   return safe;
 }
 
-/** Masks join and login lines and issued tokens wherever they stand. The fingerprint is public, the code is not. */
+/**
+ * Masks join and login lines and issued tokens wherever they stand, and takes user name and password out of URLs. The
+ * fingerprint is public, the code is not.
+ */
 export function redactText(text: string): string {
-  if (!/tunl/i.test(text)) return text;
-  return text
-    .replace(/(tunl:\/\/[^\s/"']+\/[^\s/"']+\/)[^\s"']+/gi, `$1${HIDDEN}`)
-    .replace(/tunl_[a-z]\d+_[A-Za-z0-9_-]+/gi, `tunl_${HIDDEN}`);
+  const bare = text.includes("@")
+    ? text.replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/?#"'@]*@/gi, "$1")
+    : text;
+  if (!/tunl/i.test(bare)) return bare;
+  return (
+    bare
+      // The word CODE is the form of a line in an advice, and no code: those have 26 characters.
+      .replace(/(tunl:\/\/[^\s/"']+\/[^\s/"']+\/)(?!CODE(?![^\s"']))[^\s"']+/gi, `$1${HIDDEN}`)
+      .replace(/tunl_[a-z]\d+_[A-Za-z0-9_-]+/gi, `tunl_${HIDDEN}`)
+  );
 }
 
 /**

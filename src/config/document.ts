@@ -1,5 +1,5 @@
 // This file is a YAML document as a tree of texts with places; the only importer of `yaml`. product.md §3, §4.
-import { isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml";
+import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml";
 import type { Document, Node as YamlNode, Pair } from "yaml";
 import type { Problem, Span } from "./report.ts";
 
@@ -47,11 +47,14 @@ export function parseTree(text: string): { tree: Tree | undefined; problems: Pro
     strict: true,
   });
   const spanOf = placeFinder(text);
+  const duplicates = document.errors.some(({ code }) => code === "DUPLICATE_KEY")
+    ? findDuplicates(document)
+    : undefined;
   for (const { code, message, pos } of document.errors) {
     problems.push({
       severity: "error",
       code: `YAML_${code}`,
-      message: yamlMessage(code, message),
+      message: duplicateMessage(duplicates?.get(pos[0]), spanOf) ?? yamlMessage(code, message),
       span: spanOf(pos[0], pos[1]),
     });
   }
@@ -189,6 +192,38 @@ class Walker {
   #fail(code: string, message: string, span: Span): void {
     this.#problems.push({ severity: "error", code, message, span });
   }
+}
+
+interface Duplicate {
+  readonly name: string;
+  /** Offset of the first key of this name. */
+  readonly first: number;
+}
+
+/** The keys that stand in their map again, by their offsets. */
+function findDuplicates(document: Document.Parsed): Map<number, Duplicate> {
+  const duplicates = new Map<number, Duplicate>();
+  visit(document, {
+    Map: (_, map) => {
+      const firsts = new Map<unknown, number>();
+      for (const { key } of map.items) {
+        if (!isScalar(key) || !key.range) continue;
+        const first = firsts.get(key.value);
+        if (first === undefined) firsts.set(key.value, key.range[0]);
+        else duplicates.set(key.range[0], { name: key.source ?? String(key.value), first });
+      }
+    },
+  });
+  return duplicates;
+}
+
+function duplicateMessage(
+  duplicate: Duplicate | undefined,
+  spanOf: (from: number, to: number) => Span,
+): string | undefined {
+  if (duplicate === undefined) return undefined;
+  const { name, first } = duplicate;
+  return `Key "${name}" stands here again, first in line ${spanOf(first, first + 1).line}`;
 }
 
 /** The library's sentences for the mistakes people make, in ours; the rest as it comes, on one line. */

@@ -47,19 +47,28 @@ export function readText(path: string, name: string): string {
   }
 }
 
-/** Judges the existence and the mode of a file: a secret no other user may read, a configuration none may write. */
-export function checkFile(path: string, kind: "config" | "secret"): Problem[] {
-  if (process.platform === "win32") return [];
+/**
+ * Judges kind and mode of a file: a secret no other user may read, a configuration none may write.
+ *
+ * @param what The file in words, at the beginning of a sentence; its path stands in the hint, in the command to copy.
+ */
+export function checkFile(path: string, kind: "config" | "secret", what: string): Problem[] {
   const code = "FILE_MODE";
   try {
-    const mode = statSync(path).mode & 0o777;
+    const stat = statSync(path);
+    if (stat.isDirectory()) {
+      const message = `${what} "${path}" is a directory, expected a file`;
+      return [{ severity: "error", code: "NOT_A_FILE", message }];
+    }
+    if (process.platform === "win32") return [];
+    const mode = stat.mode & 0o777;
     const octal = mode.toString(8).padStart(4, "0");
     if (kind === "secret" && (mode & OTHERS_READ) !== 0) {
       return [
         {
           severity: "error",
           code,
-          message: `"${path}" can be read by every user (mode ${octal}), expected 0600`,
+          message: `${what} can be read by every user (mode ${octal}), expected 0600`,
           hint: `Run chmod 600 ${path}`,
         },
       ];
@@ -69,7 +78,7 @@ export function checkFile(path: string, kind: "config" | "secret"): Problem[] {
         {
           severity: "error",
           code,
-          message: `"${path}" can be changed by every user (mode ${octal}), expected 0644`,
+          message: `${what} can be changed by every user (mode ${octal}), expected 0644`,
           hint: `Run chmod o-w ${path}`,
         },
       ];
@@ -80,7 +89,7 @@ export function checkFile(path: string, kind: "config" | "secret"): Problem[] {
       {
         severity: "error",
         code: "FILE_MISSING",
-        message: `"${path}" cannot be read: ${reasonOf(error)}`,
+        message: `${what} "${path}" cannot be read: ${reasonOf(error)}`,
       },
     ];
   }

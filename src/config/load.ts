@@ -2,6 +2,7 @@
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { TunlError } from "../errors.ts";
+import { checkListeners, joinLine, withKey } from "./checks.ts";
 import { readEdgeFile } from "./edge.ts";
 import { checkFile, findFile, readText } from "./files.ts";
 import type { CommandName } from "./option.ts";
@@ -51,14 +52,16 @@ interface Reading {
 /**
  * Reads what `tunl edge` runs with.
  *
- * @throws TunlError `USAGE` (flag, variable), ConfigError `CONFIG_INVALID` (file), `SOCKET_PATH_TOO_LONG`.
+ * @throws TunlError `USAGE` (flag, variable, both listeners on one port), ConfigError `CONFIG_INVALID` (file),
+ *   `SOCKET_PATH_TOO_LONG`.
  */
 export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
   const reading = read("edge", input);
   const { settings, problems } = reading;
   const certificates = certificateOptions(reading, input);
   finish(reading, problems);
-  if (settings.refusal !== undefined) throw usage(settings.refusal);
+  if (settings.refusal !== undefined) throw usage(withKey(settings.refusal, reading.source));
+  checkListeners(settings);
   const options: EdgeOptions = {
     version: VERSION,
     domains: [...new Set(settings.texts("domains"))],
@@ -91,7 +94,11 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
   return { options, log: logOptions(settings, input), configName: reading.source?.name };
 }
 
-/** Reads what `tunl connect` runs with. @throws TunlError `USAGE`, `SOCKET_PATH_TOO_LONG`, ConfigError for an unreadable file. */
+/**
+ * Reads what `tunl connect` runs with.
+ *
+ * @throws TunlError `USAGE`, `BAD_JOIN_LINE`, `SOCKET_PATH_TOO_LONG`, ConfigError for an unreadable file.
+ */
 export function loadConnect(
   input: LoadInput,
   target: string | undefined,
@@ -110,7 +117,7 @@ export function loadConnect(
   const options: ConnectorOptions = {
     version: VERSION,
     target,
-    join: settings.text("join"),
+    join: joinLine(settings),
     edge: settings.address("edge"),
     tunnel: settings.text("tunnel"),
     credentialsPath: settings.text("credentials"),
@@ -181,7 +188,14 @@ function read(command: CommandName, { flags, surroundings, directory }: LoadInpu
     path === undefined
       ? undefined
       : { name: showPath(path, found.home), text: readText(path, showPath(path, found.home)) };
-  const problems: Problem[] = path === undefined ? [] : checkFile(path, "config");
+  // The place in front of these problems is the path of this very file.
+  const problems: Problem[] =
+    path === undefined
+      ? []
+      : checkFile(path, "config", "This file").map((problem) => ({
+          ...problem,
+          hint: "Run chmod o-w on it",
+        }));
   const file = source === undefined ? undefined : readEdgeFile(source.text);
   const placed =
     file === undefined || path === undefined ? undefined : { file, directory: dirname(path) };
@@ -233,7 +247,10 @@ function certificateOptions(
   if (mode !== "files") return { mode: "internal" };
   if (cert !== undefined && key !== undefined) {
     readText(cert, "--cert");
-    const unsafe = [...checkFile(cert, "config"), ...checkFile(key, "secret")][0];
+    const unsafe = [
+      ...checkFile(cert, "config", "The file of --cert"),
+      ...checkFile(key, "secret", "The file of --key"),
+    ][0];
     if (unsafe !== undefined)
       throw new TunlError("CONFIG_INVALID", unsafe.message, {
         ...(unsafe.hint !== undefined && { hint: unsafe.hint }),
@@ -247,10 +264,16 @@ function certificateOptions(
       keyPath: resolvePath(keyFile.text, base),
     };
     problems.push(
-      ...checkFile(pair.certPath, "config").map((problem) => ({ ...problem, span: certFile.span })),
+      ...checkFile(pair.certPath, "config", "This certificate").map((problem) => ({
+        ...problem,
+        span: certFile.span,
+      })),
     );
     problems.push(
-      ...checkFile(pair.keyPath, "secret").map((problem) => ({ ...problem, span: keyFile.span })),
+      ...checkFile(pair.keyPath, "secret", "This key").map((problem) => ({
+        ...problem,
+        span: keyFile.span,
+      })),
     );
     return pair;
   });

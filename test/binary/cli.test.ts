@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { mkdirSync, renameSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, renameSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import manifest from "../../package.json" with { type: "json" };
+import { freePort } from "../../scripts/rig/ports.ts";
 import { EDGE, Home, IS_BUILT, Running, tunl } from "./tunl.ts";
 
 describe.skipIf(!IS_BUILT)("tunl", () => {
@@ -65,7 +66,7 @@ describe.skipIf(!IS_BUILT)("tunl", () => {
     [
       "login x",
       2,
-      "✖ usage        tunl login is not in this build yet\n               Run tunl --help for what is\n",
+      "✖ usage        tunl login is not in this build yet\n               Join with a line of tunl edge invite: tunl connect TARGET --join LINE\n",
     ],
   ])("%s: exit %d", async (line, code, stderr) => {
     using home = new Home();
@@ -114,6 +115,49 @@ describe.skipIf(!IS_BUILT)("tunl", () => {
       { home: home.path },
     );
     expect([code, stderr.includes("--admin")]).toEqual([6, true]);
+  });
+
+  test("a connector says what it does not use, and what to look at when the edge does not answer", async () => {
+    using home = new Home();
+    const port = await freePort();
+    const line = `tunl://edge.localhost:${port}/${"a".repeat(26)}/${"a".repeat(26)}`;
+    const words = ["connect", "8000", "--join", line, "--wait", "1ms"];
+    const environment = { HTTPS_PROXY: "http://user:hunter2@proxy.invalid:3128" };
+    const { code, stderr } = await tunl(words, { home: home.path, environment });
+    expect(code).toBe(5);
+    expect(stderr.match(/HTTPS_PROXY is set, but a proxy .* is not in this build/g)?.length).toBe(
+      1,
+    );
+    expect(stderr).toContain(
+      "Is tunl edge running there, and does a firewall let its port through?",
+    );
+    expect(stderr).not.toContain("hunter2");
+  });
+
+  test("a target's user name and password are in no text, with or without its command", async () => {
+    using home = new Home();
+    for (const words of [
+      ["connect", "http://user:hunter2@localhost:8000"],
+      ["connect", "8000", "http://user:hunter2@localhost:8000"],
+      ["http://user:hunter2@localhost:8000"],
+    ]) {
+      const { code, stdout, stderr } = await tunl([...words, "--log-level", "trace"], {
+        home: home.path,
+      });
+      expect([code, stdout, stderr.includes("localhost:8000")]).toEqual([2, "", true]);
+      expect(stderr).not.toMatch(/user:|hunter2/);
+    }
+  });
+
+  test("status ignores the sockets of connectors that are gone", async () => {
+    using home = new Home();
+    mkdirSync(join(home.path, "run"));
+    const path = join(home.path, "run", "connect-4194302.sock");
+    const script = `require("node:net").createServer().listen(${JSON.stringify(path)}, () => process.kill(process.pid, "SIGKILL"))`;
+    await Bun.spawn([process.execPath, "-e", script]).exited;
+    expect(existsSync(path)).toBe(true);
+    const status = await tunl(["status", "--json"], { home: home.path });
+    expect([status.code, JSON.parse(status.stdout)]).toEqual([7, { connectors: [] }]);
   });
 
   test("colour only where it is asked for", async () => {

@@ -63,8 +63,13 @@ describe.skipIf(!IS_BUILT)("demo", () => {
     ]);
     const stranger = new Visitor(new URL(url), "");
     await expect(stranger.send("GET", "/")).rejects.toThrow(/certificate/);
+    await running.line(
+      /^A browser distrusts the certificate until dist\/demo\/ca(?:-\d+)?\.pem is imported there$/,
+    );
     running.signal("SIGINT");
-    expect((await running.ended).code).toBe(0);
+    const { code, stdout } = await running.ended;
+    expect(code).toBe(0);
+    expect(stdout).toEndWith("\n✔ stopping     edge, connector and app; files are removed\n");
     expect([existsSync(join(ROOT, path)), await canConnect(Number(new URL(url).port))]).toEqual([
       false,
       false,

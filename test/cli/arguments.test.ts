@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { normalArguments, readArguments } from "../../src/cli/arguments.ts";
-import { LATER_COMMANDS } from "../../src/cli/commands.ts";
+import { COMMANDS, LATER_ADVICE, LATER_COMMANDS } from "../../src/cli/commands.ts";
 import { OPTIONS } from "../../src/config/index.ts";
 import { TunlError } from "../../src/errors.ts";
 
@@ -44,6 +44,31 @@ describe("arguments", () => {
       positionals: ["--odd"],
     });
     expect(read("connect run")).toMatchObject({ command: "connect", positionals: ["run"] });
+  });
+
+  test("takes other programs' words for help and version", () => {
+    const help = { flags: { help: ["true"] }, positionals: [] };
+    expect(read("help")).toEqual({ command: undefined, ...help });
+    expect(read("help connect")).toEqual({ command: "connect", ...help });
+    expect(read("help edge invite")).toEqual({ command: "edge invite", ...help });
+    expect(refusal("help conect")).toContain("nearest is connect");
+    expect(read("-v")).toEqual({
+      command: undefined,
+      flags: { version: ["true"] },
+      positionals: [],
+    });
+    expect(refusal("connect 8000 -v")).toContain("Unknown flag -v");
+  });
+
+  test("no advice names a command that this build lacks", () => {
+    const names = COMMANDS.map(({ name }) => name as string);
+    let seen = 0;
+    for (const text of Object.values(LATER_ADVICE))
+      for (const [, name = ""] of text.matchAll(/tunl ((?:edge invite|[a-z]+))/g)) {
+        expect(names).toContain(name);
+        seen += 1;
+      }
+    expect(seen).toBeGreaterThan(10);
   });
 
   test("flags in front of a sub-command count for it", () => {
@@ -140,13 +165,14 @@ describe("arguments", () => {
 
   test("every command that comes later is refused by name, an unknown one with the nearest", () => {
     for (const command of LATER_COMMANDS) {
-      expect(refusal(command)).toBe(
-        `USAGE tunl ${command} is not in this build yet / Run tunl --help for what is`,
-      );
+      const said = `USAGE tunl ${command} is not in this build yet / ${LATER_ADVICE[command] ?? "Run tunl --help for what is"}`;
+      for (const line of [command, `${command} --help`, `help ${command}`])
+        expect(refusal(line)).toBe(said);
       expect(refusal(`${command} word --flag`)).toStartWith(
         `USAGE tunl ${command} is not in this build yet`,
       );
     }
+    for (const command of Object.keys(LATER_ADVICE)) expect(LATER_COMMANDS).toContain(command);
     expect(refusal("conect 8000")).toBe(
       'USAGE Unknown command "conect", nearest is connect / Run tunl --help',
     );
@@ -165,7 +191,7 @@ describe("arguments", () => {
     );
     const joined = refusal("connect tunl://example.com/k5xq/secret");
     expect(joined).toBe(
-      "USAGE A join line is no argument of tunl connect / Write tunl connect TARGET --join in front of it",
+      "USAGE A join line is no argument of tunl connect / Write tunl connect TARGET --join tunl://HOST[:PORT]/FINGERPRINT/CODE",
     );
   });
 

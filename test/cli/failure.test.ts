@@ -65,9 +65,18 @@ describe("failure", () => {
     );
   });
 
+  test("user name and password of a URL are left out", () => {
+    expect(
+      formatFailure(new Error('Unknown command "http://user:hunter2@localhost:1/a@b"'), false),
+    ).toBe('✖ failed       Unknown command "http://localhost:1/a@b"');
+  });
+
   test("a join line in an error is masked", () => {
     expect(
       formatFailure(new Error("cannot use tunl://example.com/k5xq/q3nw"), false),
     ).not.toContain("q3nw");
+    const form = "expected tunl://HOST[:PORT]/FINGERPRINT/CODE";
+    expect(formatFailure(new Error(form), false)).toBe(`✖ failed       ${form}`);
+    expect(formatFailure(new Error("tunl://a/b/codex"), false)).not.toContain("codex");
   });
 });

@@ -89,7 +89,13 @@ certificates:
 
   test("keeps duplicate keys, tabs, second documents, directives and aliases out, with their places", () => {
     expect(report("grace: 1s\ngrace: 2s")).toStartWith(
-      "✖ edge.yml:2:1 This key stands here twice\n",
+      '✖ edge.yml:2:1 Key "grace" stands here again, first in line 1\n',
+    );
+    expect(report('limits:\n  concurrent: 1\n  headerFields: 2\n  "concurrent": 3')).toStartWith(
+      '✖ edge.yml:4:3 Key "concurrent" stands here again, first in line 2\n',
+    );
+    expect(report("limits: {concurrent: 1, concurrent: 2}")).toStartWith(
+      '✖ edge.yml:1:25 Key "concurrent" stands here again, first in line 1\n',
     );
     expect(report("limits:\n\tconcurrent: 1")).toStartWith(
       "✖ edge.yml:2:1 A tab indents this line, expected spaces\n",

@@ -148,6 +148,14 @@ describe("load", () => {
     ]) {
       expect(refusal(() => loadEdge(start))).toEqual({ code: "USAGE", message: text, hint });
     }
+    for (const file of ["", "domains: [example.com]\n"]) {
+      const start = given({ file });
+      expect(refusal(() => loadEdge(start))).toEqual({
+        code: "USAGE",
+        message: text,
+        hint: `${hint}; or write certificates: {mode: internal} in ~/edge.yml`,
+      });
+    }
     const inFile = refusal(() => loadEdge(given({ file: "certificates: {mode: acme}" })));
     expect([inFile.code, inFile.message.includes(text)]).toEqual(["CONFIG_INVALID", true]);
   });
@@ -208,17 +216,79 @@ describe("load", () => {
     chmodSync(key, 0o644);
     const inFile = refusal(() => loadEdge(given({ file })));
     expect(inFile.message).toContain(
-      `edge.yml:1:${file.indexOf(key) + 1} "${key}" can be read by every user (mode 0644), expected 0600`,
+      `edge.yml:1:${file.indexOf(key) + 1} This key can be read by every user (mode 0644), expected 0600`,
     );
     expect(inFile.message).toContain(`    Run chmod 600 ${key}`);
-    expect(refusal(() => loadEdge(given({ flags }))).hint).toBe(`Run chmod 600 ${key}`);
+    expect(refusal(() => loadEdge(given({ flags })))).toEqual({
+      code: "CONFIG_INVALID",
+      message: "The file of --key can be read by every user (mode 0644), expected 0600",
+      hint: `Run chmod 600 ${key}`,
+    });
+  });
+
+  test("a directory in place of a certificate or a key is called one", () => {
+    writeFileSync(join(root, "d.pem"), "x", { mode: 0o644 });
+    for (const flag of ["cert", "key"]) {
+      const flags = { tls: ["files"], cert: ["d.pem"], key: ["d.pem"], [flag]: ["."] };
+      const { message, hint } = refusal(() => loadEdge(given({ flags })));
+      expect([message.toLowerCase().includes(flag), message, hint]).toEqual([
+        true,
+        expect.stringMatching(/ is a directory, expected a file$/),
+        undefined,
+      ]);
+    }
+    const { message } = refusal(() =>
+      loadEdge(given({ file: `certificates: {mode: files, files: [{cert: ., key: .}]}` })),
+    );
+    expect(message.match(/is a directory, expected a file/g)?.length).toBe(2);
+  });
+
+  test("visitors and redirects on one port are refused, with both flags", () => {
+    const both = (listen: string, http: string) =>
+      given({ flags: { ...INTERNAL, listen: [listen], http: [http] } });
+    for (const [listen, http] of [
+      [":8443", ":8443"],
+      ["127.0.0.1:8443", ":8443"],
+      ["[::]:8443", "127.0.0.1:8443"],
+      ["127.0.0.1:8443", "127.0.0.1:8443"],
+    ] as const) {
+      expect(refusal(() => loadEdge(both(listen, http)))).toEqual({
+        code: "USAGE",
+        message: `--listen is ${listen} and --http is ${http}, expected different ports`,
+        hint: "Choose another port for one of them, or --http off",
+      });
+    }
+    for (const [listen, http] of [
+      [":0", ":0"],
+      [":8443", ":8080"],
+      ["127.0.0.1:8443", "127.0.0.2:8443"],
+      [":8443", "off"],
+    ] as const)
+      expect(() => loadEdge(both(listen, http))).not.toThrow();
+  });
+
+  test("what is no join line is told with the form of one, and not quoted", () => {
+    for (const [text, what] of [
+      ["https://example.com/secret", "is no join line"],
+      ["secret", "is no join line"],
+      ["tunl://", "is only a part of a join line"],
+      ["tunl://example.com/secret", "is only a part of a join line"],
+    ] as const) {
+      const { code, message } = refusal(() =>
+        loadConnect(given({ flags: { join: [text] } }), "8000", 1),
+      );
+      expect([code, message]).toEqual([
+        "BAD_JOIN_LINE",
+        `The value of --join ${what}, expected tunl://HOST[:PORT]/FINGERPRINT/CODE`,
+      ]);
+    }
   });
 
   test("a configuration that others may change is refused", () => {
     const start = given({ file: "grace: 1s", flags: INTERNAL });
     chmodSync(join(start.surroundings.home, "edge.yml"), 0o666);
-    expect(refusal(() => loadEdge(start)).message).toContain(
-      "can be changed by every user (mode 0666), expected 0644",
+    expect(refusal(() => loadEdge(start)).message).toBe(
+      "✖ edge.yml This file can be changed by every user (mode 0666), expected 0644\n    Run chmod o-w on it",
     );
   });
 

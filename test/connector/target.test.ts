@@ -30,6 +30,8 @@ describe("target", () => {
       80,
       "xn--bcher-kva.example",
     ],
+    ["8000/", "http://localhost:8000", "localhost", 8000, "localhost:8000"],
+    ["nas.local:81/", "http://nas.local:81", "nas.local", 81, "nas.local:81"],
     ["HTTP://a_b:81", "http://a_b:81", "a_b", 81, "a_b:81"],
   ];
   for (const [text, url, host, port, authority] of http) {
@@ -59,7 +61,7 @@ describe("target", () => {
       authority: "localhost",
       url: "unix:/run/App.sock",
     });
-    expect(parseTarget("unix+tls:./a.sock")).toMatchObject({ isTls: true, path: "./a.sock" });
+    expect(parseTarget("unix+tls:/a@b.sock")).toMatchObject({ isTls: true, path: "/a@b.sock" });
   });
 
   test("takes the services the connector answers itself", () => {
@@ -100,7 +102,6 @@ describe("target", () => {
     "http://",
     "http://:80",
     "http://localhost:80/path",
-    "http://user:secret@localhost",
     "http://localhost?x",
     "http://localhost#x",
     "http://::1",
@@ -115,6 +116,27 @@ describe("target", () => {
     "http://a%41",
     "http://local\thost",
     "unix:",
+    "unix:app.sock",
+    "unix+tls:./a.sock",
+    "http_status",
+    "hellow_world",
+    "99999",
+    "::1",
+    "::1:8000",
+    "http:/localhost:8000",
+    "80a",
+    "8000//",
+    "/tmp",
+    "/run/a@b.sock",
+    "./dist",
+    "..",
+    "~/dist",
+    "dist/",
+    "a:b:c",
+    "localhost:8000/path",
+    "localhost:8000?x=1",
+    "localhost:http",
+    "C:\\dist",
     "unix:/a\0b",
     "http_status:",
     "http_status:101",
@@ -134,8 +156,101 @@ describe("target", () => {
     });
   }
 
-  test("names a form that works", () => {
-    expect(errorOf("localhost").hint).toBe("A form that works: http://localhost");
-    expect(errorOf("https://nas.local/admin").hint).toBe("A form that works: https://nas.local");
+  test.each([
+    ["localhost", "http://localhost"],
+    ["https://nas.local/admin", "https://nas.local"],
+    ["localhost:8000/path", "http://localhost:8000"],
+    ["localhost:8000?x=1", "http://localhost:8000"],
+    ["http://localhost:8000/?x=1#y", "http://localhost:8000"],
+    ["localhost:", "http://localhost:8000"],
+    ["https://nas.local:", "https://nas.local:8000"],
+    ["http:/localhost:8000", "http://localhost:8000"],
+    ["https:nas.local", "https://nas.local"],
+    ["80a", "http://localhost:80"],
+    ["99999", "http://localhost:8000"],
+    ["localhost:99999", "http://localhost:8000"],
+    ["/tmp", "unix:/tmp"],
+    ["./dist", "http://localhost:8000"],
+    ["unix:app.sock", "unix:/run/app.sock"],
+    ["unix+tls:", "unix+tls:/run/app.sock"],
+    ["http_status", "http_status:404"],
+    ["http_statsu", "http_status:404"],
+    ["hellow_world", "hello_world"],
+    ["::1:8000", "http://[::1]:8000"],
+    ["::1", "http://[::1]"],
+    ["http://2001:db8::5:3000", "http://[2001:db8::5]:3000"],
+    ["http://user:hunter2@nas.local:81/x", "http://nas.local:81"],
+    ["", "http://localhost:8000"],
+  ])("for %j names the form %s", (text, works) => {
+    expect(errorOf(text).hint).toBe(`A form that works: ${works}`);
+  });
+
+  test("every form it names is one it takes", () => {
+    const parts = [
+      "",
+      "8000",
+      "a",
+      ":",
+      "/",
+      "@",
+      "?",
+      "#",
+      "[",
+      "]",
+      "::1",
+      "unix:",
+      "http:",
+      "https://",
+      ".",
+      "~",
+      "http_status",
+      "hello_word",
+      " ",
+      "%",
+      "99999",
+      "\\",
+      "-",
+    ];
+    let count = 0;
+    for (const first of parts)
+      for (const second of parts)
+        for (const third of parts) {
+          const text = `${first}${second}${third}`;
+          let error: unknown;
+          try {
+            parseTarget(text);
+            continue;
+          } catch (thrown) {
+            error = thrown;
+          }
+          if (!(error instanceof TunlError)) throw error;
+          if (error.code === "TARGET_UNSUPPORTED") continue;
+          expect([text, error.hint]).toEqual([
+            text,
+            expect.stringMatching(/^A form that works: \S/),
+          ]);
+          const works = (error.hint as string).slice("A form that works: ".length);
+          expect(() => parseTarget(works)).not.toThrow();
+          count += 1;
+        }
+    expect(count).toBeGreaterThan(1_000);
+  });
+
+  test.each([
+    "http://user:hunter2@localhost",
+    "http://user:hunter2@localhost:8000/path?x#y",
+    "https:/user:hunter2@localhost",
+    "http:user:hunter2@localhost",
+    "user:hunter2@localhost:8000",
+    "user:hunter2@localhost",
+    "ftp://user:hunter2@localhost",
+    "tcp://user:hunter2@localhost:22",
+    "http://user:hunter2/@more@localhost",
+    "http://user:hunter2 @localhost",
+    "http://user:hunter2\n@localhost",
+  ])("user name and password of %j are in no text", (text) => {
+    const { message, hint, stack } = errorOf(text);
+    expect(message).toContain("localhost");
+    expect(`${message}\n${hint}\n${stack}`).not.toMatch(/user:|hunter2|more/);
   });
 });

@@ -54,6 +54,17 @@ describe("checks of the demo", () => {
     ]);
   });
 
+  test("name the code of an answer that the edge made itself", async () => {
+    const results = await judge({
+      send: () =>
+        Promise.resolve({ status: 503, body: Buffer.from("x"), errorCode: "TUNNEL_OFFLINE" }),
+    });
+    expect(results.slice(0, 2)).toEqual([
+      "✖ GET /: 503 (TUNNEL_OFFLINE), 1 other bytes, expected 11",
+      "✖ POST 8 MiB: 503 (TUNNEL_OFFLINE), another SHA-256",
+    ]);
+  });
+
   test("count the messages that came back", async () => {
     let count = 0;
     const results = await judge({

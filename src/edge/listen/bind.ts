@@ -49,7 +49,7 @@ async function explain(error: unknown, listen: ListenAddress, option: string): P
       const owner = await findListener(listen.port);
       return new TunlError("PORT_IN_USE", `${where} is used by ${owner ?? "another process"}`, {
         cause: error,
-        hint: `Stop it, or use ${option} :8443`,
+        hint: `Stop it, or use ${option} ${elsewhere(listen, option)}`,
       });
     }
     case "EACCES":
@@ -64,6 +64,12 @@ async function explain(error: unknown, listen: ListenAddress, option: string): P
         hint: `Choose an address of this machine with ${option}`,
       });
   }
+}
+
+/** The usual other port of each listener, on the same address; never the one that is taken. */
+function elsewhere({ host, port }: ListenAddress, option: string): string {
+  const usual = option === "--http" ? 8080 : 8443;
+  return `${formatHost(host)}:${port === usual ? usual + 1 : usual}`;
 }
 
 function formatHost(host: string | undefined): string {

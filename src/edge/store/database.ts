@@ -10,6 +10,9 @@ import { APPLICATION_ID, migrate, versionOf } from "./migrations.ts";
 
 /** How long a statement waits for a reader of the owner's (a shell on the file) before it fails. */
 const BUSY_TIMEOUT_MS = 5_000;
+/** What to do about damage: an empty database would take revoked keys back and give taken names away. */
+const RESTORE =
+  "Restore state.db and edge.key from a backup; nothing was changed, and it is never replaced by an empty one";
 
 /**
  * Opens the database, or makes it.
@@ -62,7 +65,7 @@ function assertOurs(database: Database, path: string, isExpected: boolean): void
 function damaged(path: string, what: string, cause?: unknown): TunlError {
   return new TunlError("STATE_DAMAGED", `Opening "${path}": ${what}`, {
     cause,
-    hint: "Run tunl edge repair; nothing was changed",
+    hint: RESTORE,
   });
 }
 
@@ -102,7 +105,7 @@ export function changeError(error: unknown): TunlError {
       `State was found damaged (${code}); the edge serves on from memory and refuses changes`,
       {
         cause: error,
-        hint: "Stop the edge and run tunl edge repair",
+        hint: `Stop the edge. ${RESTORE}`,
       },
     );
   }

@@ -51,7 +51,7 @@ export function removeHost(transaction: Transaction, body: Calls["removeHost"]["
 /** The refusal of a name that another tunnel has. */
 export function taken(host: string): TunlError {
   return new TunlError("HOSTNAME_TAKEN", `${host} belongs to another tunnel`, {
-    hint: `Choose another --name, or on the edge: tunl edge revoke ${host}`,
+    hint: "Choose another --name or --host, or connect with the key of that tunnel",
   });
 }
 
@@ -70,7 +70,7 @@ function insert(
       "HOSTNAME_LIMIT",
       `Tunnel has ${count} names, allowed ${MAX_HOSTS_OF_TUNNEL}`,
       {
-        hint: "Release names it no longer needs: tunl route list, tunl edge revoke HOST",
+        hint: "Join as another tunnel with a line of tunl edge invite; this build cannot release names",
       },
     );
   }

@@ -213,7 +213,7 @@ class WorkerStore implements Store {
     const tunnel = this.snapshot.findTunnel(nameOrId);
     if (tunnel !== undefined) return tunnel;
     throw new TunlError("TUNNEL_NOT_FOUND", `No tunnel is named "${nameOrId}"`, {
-      hint: "Run tunl tunnel list",
+      hint: "Run tunl status, it lists the tunnels",
     });
   }
 }
@@ -251,7 +251,5 @@ function notGranted(what: string): TunlError {
 }
 
 function keyNotFound(keyId: string): TunlError {
-  return new TunlError("KEY_NOT_FOUND", `No key is named "${keyId}"`, {
-    hint: "Run tunl tunnel info NAME",
-  });
+  return new TunlError("KEY_NOT_FOUND", `No key is named "${keyId}"`);
 }

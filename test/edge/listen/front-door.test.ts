@@ -554,7 +554,7 @@ describe("binding", () => {
         ? new RegExp(`^127\\.0\\.0\\.1:${port} is used by .+ \\(pid ${process.pid}\\)$`)
         : /is used by/;
     expect(error.message).toMatch(owner);
-    expect(error.hint).toBe("Stop it, or use --listen :8443");
+    expect(error.hint).toBe("Stop it, or use --listen 127.0.0.1:8443");
     first.close();
   });
 

@@ -30,7 +30,7 @@ describe("hostnames", () => {
     expect(await refusalOf(store.claimHost(two, "app.example.com"))).toMatchObject({
       code: "HOSTNAME_TAKEN",
       message: "app.example.com belongs to another tunnel",
-      hint: "Choose another --name, or on the edge: tunl edge revoke app.example.com",
+      hint: "Choose another --name or --host, or connect with the key of that tunnel",
     });
     expect(await store.releaseHost("app.example.com")).toBe(true);
     expect(await store.releaseHost("app.example.com")).toBe(false);

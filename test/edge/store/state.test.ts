@@ -127,7 +127,7 @@ describe("state", () => {
       const before = isThere ? readFileSync(path) : undefined;
       expect(await refusalOf(openAt(directory.path))).toMatchObject({
         code: "STATE_DAMAGED",
-        hint: expect.stringContaining("tunl edge repair"),
+        hint: expect.stringContaining("Restore state.db and edge.key from a backup"),
       });
       expect(readdirSync(directory.path).includes("state.db")).toBe(isThere);
       if (before !== undefined) expect(readFileSync(path).equals(before)).toBe(true);

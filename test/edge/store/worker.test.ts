@@ -194,7 +194,7 @@ describe("changes", () => {
     }
     expect(failure).toMatchObject({
       code: "STATE_DAMAGED",
-      hint: expect.stringContaining("tunl edge repair"),
+      hint: expect.stringContaining("Restore state.db and edge.key from a backup"),
     });
     const after = readFileSync(path);
     expect(() => state.run("createCode", { ...order, hash: hashCode(makeCode()) }, 1)).toThrow(

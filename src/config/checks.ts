@@ -1,0 +1,53 @@
+// This file is what is judged beside single values: values that exclude each other, and advice that depends on others. product.md §4.
+import { TunlError } from "../errors.ts";
+import type { Refusal } from "./option.ts";
+import type { Source } from "./report.ts";
+import { usage } from "./settings.ts";
+import type { Settings } from "./settings.ts";
+import { formatAddress } from "./values.ts";
+
+/** Whoever keeps settings in a file wants the cure there too. */
+export function withKey({ message, hint }: Refusal, source: Source | undefined): Refusal {
+  if (source === undefined) return { message, hint };
+  return { message, hint: `${hint}; or write certificates: {mode: internal} in ${source.name}` };
+}
+
+/**
+ * Two listeners on one port would blame each other, under the name of this very process.
+ *
+ * @throws TunlError `USAGE`.
+ */
+export function checkListeners(settings: Settings): void {
+  const [listen, http] = [settings.address("listen"), settings.address("http")];
+  if (listen === undefined || http === undefined || listen.port !== http.port) return;
+  // Port 0 is another one each time.
+  if (listen.port === 0 || !isSameHost(listen.host, http.host)) return;
+  throw usage({
+    message: `--listen is ${formatAddress(listen)} and --http is ${formatAddress(http)}, expected different ports`,
+    hint: "Choose another port for one of them, or --http off",
+  });
+}
+
+/** True where one address includes the other: none, 0.0.0.0 and :: mean every address. */
+function isSameHost(one: string | undefined, other: string | undefined): boolean {
+  const all = ["0.0.0.0", "::", undefined];
+  return one === other || all.includes(one) || all.includes(other);
+}
+
+/**
+ * The value of `--join`. Its parts are judged where it is used; here only whether it is a line, because anything may be
+ * pasted.
+ *
+ * @throws TunlError `BAD_JOIN_LINE`.
+ */
+export function joinLine(settings: Settings): string | undefined {
+  const line = settings.text("join");
+  if (line === undefined || /^\s*tunl:\/\/[^/]+\/[^/]+\/[^/]+\s*$/i.test(line)) return line;
+  const what = /^\s*tunl:\/\//i.test(line) ? "is only a part of a join line" : "is no join line";
+  // Not quoted: part of it may be a code.
+  throw new TunlError(
+    "BAD_JOIN_LINE",
+    `The value of --join ${what}, expected tunl://HOST[:PORT]/FINGERPRINT/CODE`,
+    { hint: "Copy the whole line that tunl edge or tunl edge invite printed" },
+  );
+}
