@@ -15,6 +15,7 @@ import {
   type SessionTrace,
   type Stream,
   type StreamEvents,
+  totalsOf,
 } from "../session/index.ts";
 import { announce, Answers, refusedName } from "./announce.ts";
 import type { ConnectorEvents } from "./events.ts";
@@ -260,7 +261,9 @@ class RunningConnector implements Connector {
   }
 
   #status(): ControlBody {
-    const stats = this.#uplink.session?.stats();
+    const { session } = this.#uplink;
+    const stats = session?.stats();
+    const totals = totalsOf(session === undefined ? [] : [session]);
     return {
       pid: process.pid,
       startedAt: this.#startedAt.toISOString(),
@@ -270,6 +273,13 @@ class RunningConnector implements Connector {
       streams: stats?.streams ?? 0,
       rttMs: stats?.rttMs,
       routes: [...this.#routes].map(([host, url]) => ({ host, url, service: this.#target.url })),
+      tables: {
+        ...totals.tables,
+        exchanges: this.#service.open,
+        idleOriginConnections: this.#ingress.idleConnections,
+        deadlines: this.#deadlines.pending,
+      },
+      bytes: totals.bytes,
     };
   }
 }

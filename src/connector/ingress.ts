@@ -19,6 +19,11 @@ export class Ingress {
     return this.#rules[0]?.origin;
   }
 
+  /** Connections to origins kept for later. */
+  get idleConnections(): number {
+    return this.#rules.reduce((sum, { origin }) => sum + (origin.idleConnections ?? 0), 0);
+  }
+
   close(): void {
     for (const { origin } of this.#rules) origin.close();
   }

@@ -44,6 +44,7 @@ import { Registry } from "./route/index.ts";
 import { createService } from "./serve.ts";
 import { Sessions } from "./sessions.ts";
 import { openState } from "./store/index.ts";
+import { edgeFigures } from "./tables.ts";
 
 /** A running edge. */
 export interface Edge extends AsyncDisposable {
@@ -109,6 +110,16 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
         name: id,
         expiresAt: new Date(notAfter).toISOString(),
       })),
+    figures: () =>
+      edgeFigures({
+        limits,
+        arrivals: () => front?.size ?? 0,
+        visitors: () => visitors.count,
+        service,
+        sessions,
+        registry,
+        deadlines,
+      }),
   };
   const service = createService({
     grants: state.store.snapshot,

@@ -17,6 +17,9 @@ export interface Service {
   readonly serve: Serve;
   /** Requests in progress. */
   readonly inProgress: number;
+  /** Of them, those that wait for stream credit, and whole ones whose first response message is due. */
+  readonly waiting: number;
+  readonly unanswered: number;
 }
 
 export function createService(options: ServeOptions): Service {
@@ -24,6 +27,12 @@ export function createService(options: ServeOptions): Service {
   return {
     get inProgress() {
       return pipeline.inProgress;
+    },
+    get waiting() {
+      return pipeline.waiting;
+    },
+    get unanswered() {
+      return pipeline.awaiting.size;
     },
     serve: (visit) => {
       const { host } = visit.request;

@@ -80,6 +80,16 @@ export class Sessions {
     return this.#live.size;
   }
 
+  /** Handshakes past TLS that have not ended. */
+  get pending(): number {
+    return this.#pending;
+  }
+
+  /** Bytes on the account of the process: received and not consumed, retained, unsent. */
+  get held(): number {
+    return this.#budget.held;
+  }
+
   /** Takes a link whose TLS handshake is done. */
   accept(socket: TLSSocket, remote: Remote): void {
     if (this.#isDraining) {

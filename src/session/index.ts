@@ -32,6 +32,7 @@ export {
 export { ProcessBudget } from "./budget.ts";
 export type { Admission, Enrolment, Gate } from "./gate.ts";
 export type { Stream, StreamEvents } from "./stream.ts";
+export { type SessionBytes, type SessionTables, totalsOf } from "./totals.ts";
 // What the layers above need of the wire comes through this door.
 export {
   ALPN,

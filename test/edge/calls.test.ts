@@ -58,6 +58,7 @@ class Desk {
       startedAt: new Date(0),
       cover: async () => undefined,
       certificates: () => [],
+      figures: () => ({}),
     };
     this.live = new LiveSession(
       // Calls ask a session for nothing.

@@ -87,7 +87,6 @@ export class HttpOrigin implements Origin {
     };
   }
 
-  /** Idle connections, for tests and status. */
   get idleConnections(): number {
     return this.#parts.pool.size;
   }

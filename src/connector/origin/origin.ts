@@ -37,6 +37,8 @@ export interface OriginExchange {
 export interface Origin {
   /** As shown to people: "http://localhost:8000". */
   readonly url: string;
+  /** Connections kept for later; undefined where there are none to keep. */
+  readonly idleConnections?: number;
   /** Starts one request. `fields` of `head` were validated by the caller. Events come asynchronously, never inside this call. */
   request(head: RequestHead, events: OriginEvents): OriginExchange;
   /** Destroys idle connections; requests in progress go on. */

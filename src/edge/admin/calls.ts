@@ -22,6 +22,8 @@ export interface CallContext {
   /** Makes certificates cover a name; resolves when visitors can be served. */
   readonly cover: (host: string) => Promise<void>;
   readonly certificates: () => readonly { readonly name: string; readonly expiresAt: string }[];
+  /** Entries of every table of the edge, and the bytes it holds. */
+  readonly figures: () => CallBody;
 }
 
 /** What `edge invite` asks for. */
@@ -207,6 +209,7 @@ function status(context: CallContext): CallBody {
     fingerprint,
     tunnels,
     certificates: context.certificates(),
+    ...context.figures(),
   };
 }
 
