@@ -1,7 +1,8 @@
 // This file is an address whose kernel drops every SYN: the queue of a listener that never accepts is full (Linux).
 import { connect, type Socket } from "node:net";
 
-import { eventually, within } from "./sockets.ts";
+import { eventually } from "./sockets.ts";
+import { within } from "../within.ts";
 
 /** Listens, says where, and blocks its loop for good. */
 const PROGRAM = `
@@ -33,7 +34,7 @@ export class BlackHole {
       stdout: "pipe",
       stderr: "inherit",
     });
-    const { value } = await within("the port", child.stdout.getReader().read());
+    const { value } = await within(child.stdout.getReader().read(), "the port");
     const port = Number(new TextDecoder().decode(value));
     const fillers: Socket[] = [];
     let connected = 0;
@@ -63,6 +64,6 @@ export class BlackHole {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#fillers) socket.destroy();
     this.#process.kill("SIGKILL");
-    await within("the end of the listener", this.#process.exited);
+    await within(this.#process.exited, "the end of the listener");
   }
 }

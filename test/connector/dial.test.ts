@@ -14,7 +14,8 @@ import { dialEdge, type DialOptions } from "../../src/connector/dial.ts";
 import { TunlError } from "../../src/errors.ts";
 import { BlackHole, noBlackHole } from "./black-hole.ts";
 import { TestCa } from "./certificates.ts";
-import { deferred, drained, RawServer, received, within } from "./sockets.ts";
+import { deferred, drained, RawServer, received } from "./sockets.ts";
+import { within } from "../within.ts";
 
 const ca = await TestCa.make();
 const leaf = await ca.leaf(["edge.test"]);
@@ -37,7 +38,7 @@ class Edge {
   }
 
   accepted(): Promise<TLSSocket> {
-    return within("a TLS connection", this.#next.promise);
+    return within(this.#next.promise, "a TLS connection");
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -49,7 +50,7 @@ const base = { family: "auto", connectTimeoutMs: 5_000, tlsTimeoutMs: 5_000 } as
 
 async function refusal(options: DialOptions): Promise<TunlError> {
   try {
-    const { address } = await within("a dial", dialEdge(options));
+    const { address } = await within(dialEdge(options), "a dial");
     throw new Error(`Connected to ${address}`);
   } catch (error) {
     if (error instanceof TunlError) return error;
@@ -73,8 +74,8 @@ describe("dial", () => {
     await edge.front.listen({ host: "127.0.0.1" });
     const lookup = knows("127.0.0.1");
     const { socket, address } = await within(
-      "a dial",
       dialEdge({ ...base, host: "edge.example", port: edge.front.port, lookup }),
+      "a dial",
     );
     const peer = await edge.accepted();
     expect(address).toBe("127.0.0.1");
@@ -144,8 +145,8 @@ describe("dial", () => {
     await edge.front.listen({ host: "127.0.0.1" });
     const { port } = edge.front;
     const refused = await within(
-      "a dial",
       dialEdge({ ...base, host: "a.test", port, lookup: knows("127.0.0.2", "127.0.0.1") }),
+      "a dial",
     );
     expect(refused.address).toBe("127.0.0.1");
     refused.socket.destroy();
@@ -173,8 +174,8 @@ describe("dial", () => {
         throw new Error("localhost was looked up");
       };
       const { socket, address } = await within(
-        "a dial",
         dialEdge({ ...base, host: "a.localhost", port: edge.front.port, lookup }),
+        "a dial",
       );
       expect(address).toBe(host);
       socket.destroy();
@@ -187,8 +188,8 @@ describe("dial", () => {
     const { port } = edge.front;
     const lookup = knows("127.0.0.1", "::1");
     const { socket, address } = await within(
-      "a dial",
       dialEdge({ ...base, family: 6, host: "a.test", port, lookup }),
+      "a dial",
     );
     expect(address).toBe("::1");
     socket.destroy();
@@ -210,8 +211,8 @@ describe("dial", () => {
       queueMicrotask(() => done(Object.assign(new Error("no"), { code: "ENOTFOUND" }), []));
     };
     const { socket } = await within(
-      "a dial",
       dialEdge({ ...base, host: "a.test", port, lookup: fails, lastGood: "127.0.0.1" }),
+      "a dial",
     );
     socket.destroy();
     const error = await refusal({ ...base, host: "a.test", port, lookup: fails });
@@ -232,7 +233,7 @@ describe("dial", () => {
     const abort = new AbortController();
     const dial = refusal({ ...base, host: "127.0.0.1", port: silent.port, signal: abort.signal });
     const peer: Socket = await silent.accepted();
-    await within("the ClientHello", once(peer, "data"));
+    await within(once(peer, "data"), "the ClientHello");
     abort.abort();
     expect((await dial).message).toContain("was given up");
     await drained(peer);

@@ -4,7 +4,8 @@ import type { Socket } from "node:net";
 import { type Address, literalAddress } from "../../src/connector/addresses.ts";
 import { HEAD_START_MS, race } from "../../src/connector/race.ts";
 import { BlackHole, noBlackHole } from "./black-hole.ts";
-import { RawServer, within } from "./sockets.ts";
+import { RawServer } from "./sockets.ts";
+import { within } from "../within.ts";
 
 const addresses = (...hosts: string[]): Address[] =>
   hosts.flatMap((host) => literalAddress(host) ?? []);
@@ -22,7 +23,7 @@ function run(hosts: readonly string[], port: number, isRacing = true): Promise<s
       resolve(errors.map(({ where, error }) => `${where} ${error.code}`).join(", "));
     },
   });
-  return within("the end of the race", promise);
+  return within(promise, "the end of the race");
 }
 
 describe("race", () => {

@@ -1,19 +1,7 @@
 // This file is small real servers and waits with a deadline for the tests of sockets.
 import { once } from "node:events";
 import { createServer, type AddressInfo, type Server, type Socket } from "node:net";
-
-/** Waits for a promise, or fails with what it waited for. */
-export async function within<T>(what: string, promise: Promise<T>, ms = 5_000): Promise<T> {
-  let timer: Timer | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`Waited ${ms} ms for ${what}`)), ms);
-  });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
+import { within } from "../within.ts";
 
 /** Waits turn by turn for something that no event tells. */
 export async function eventually(what: string, holds: () => boolean, ms = 5_000): Promise<void> {
@@ -48,7 +36,7 @@ export class RawServer {
 
   async listen(where: { host: string; port?: number } | { path: string }): Promise<this> {
     this.server.listen("path" in where ? where : { port: 0, ...where });
-    await within("a listening server", once(this.server, "listening"));
+    await within(once(this.server, "listening"), "a listening server");
     return this;
   }
 
@@ -62,7 +50,7 @@ export class RawServer {
     if (socket !== undefined) return Promise.resolve(socket);
     const { promise, resolve } = deferred<Socket>();
     this.#arrivals.push(resolve);
-    return within("a connection", promise);
+    return within(promise, "a connection");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -70,7 +58,7 @@ export class RawServer {
     if (!this.server.listening) return;
     const closed = once(this.server, "close");
     this.server.close();
-    await within("a closed server", closed);
+    await within(closed, "a closed server");
   }
 }
 
@@ -88,7 +76,7 @@ export function received(socket: Socket, length: number): Promise<Buffer> {
   };
   socket.on("data", onData);
   socket.once("close", () => reject(new Error(`Closed after ${total} of ${length} bytes`)));
-  return within(`${length} bytes`, promise);
+  return within(promise, `${length} bytes`);
 }
 
 /** Resolves at the end of the peer's direction, with everything it sent: "end" for FIN, the error's code for RST. */
@@ -100,5 +88,5 @@ export function drained(socket: Socket): Promise<{ bytes: Buffer; how: string }>
   socket.once("error", (error: NodeJS.ErrnoException) => {
     resolve({ bytes: Buffer.concat(chunks), how: error.code ?? error.message });
   });
-  return within("the end of a connection", promise);
+  return within(promise, "the end of a connection");
 }

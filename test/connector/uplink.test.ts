@@ -22,7 +22,7 @@ import {
   SESSION_CODES,
   type SessionTrace,
 } from "../../src/session/index.ts";
-import { within } from "./sockets.ts";
+import { within } from "../within.ts";
 
 /** Two waits of a slow phase and a refusal, with room for a busy machine, ms. */
 const WAIT_MS = 10_000;
@@ -72,7 +72,7 @@ class TestEdge implements AsyncDisposable {
       allowHalfOpen: true,
     });
     server.listen(0, "127.0.0.1");
-    await within("the listener", once(server, "listening"));
+    await within(once(server, "listening"), "the listener");
     return new TestEdge(server);
   }
 
@@ -140,7 +140,7 @@ class TestEdge implements AsyncDisposable {
     for (const socket of this.sockets) socket.destroy();
     const closed = once(this.#server, "close");
     this.#server.close();
-    await within("the listener to close", closed);
+    await within(closed, "the listener to close");
   }
 }
 
@@ -216,7 +216,7 @@ class TestConnector implements Disposable {
   }
 
   async connected(): Promise<Session> {
-    return await within(`a session, so far ${this.log.join(", ")}`, this.up.promise, WAIT_MS);
+    return await within(this.up.promise, `a session, so far ${this.log.join(", ")}`, WAIT_MS);
   }
 
   async failure(): Promise<unknown> {
@@ -224,7 +224,7 @@ class TestConnector implements Disposable {
       () => "no failure",
       (error: unknown) => error,
     );
-    return await within("the end of the uplink", ended, WAIT_MS);
+    return await within(ended, "the end of the uplink", WAIT_MS);
   }
 
   [Symbol.dispose](): void {
@@ -294,7 +294,7 @@ describe("uplink", () => {
     {
       using killed = await TestConnector.join(edge, home);
       first = killed.key;
-      await within("the first claim", isGone.promise);
+      await within(isGone.promise, "the first claim");
     }
     edge.onGranted = () => undefined;
     edge.isExpired = true;
@@ -324,7 +324,7 @@ describe("uplink", () => {
     const [first] = edge.sockets;
     if (first === undefined) throw new Error("No link came");
     // Nobody reads it: only the one who proved it can end it.
-    if (!first.closed) await within("the end of the first link", once(first, "close"));
+    if (!first.closed) await within(once(first, "close"), "the end of the first link");
   });
 
   test("a READY that is no JSON ends the link, and is asked for again", async () => {
@@ -342,7 +342,7 @@ describe("uplink", () => {
     expect(connector.log).toEqual(["retry EDGE_UNREACHABLE", "enrolled", "up home"]);
     const [first] = edge.sockets;
     if (first === undefined) throw new Error("No link came");
-    if (!first.closed) await within("the end of the first link", once(first, "close"));
+    if (!first.closed) await within(once(first, "close"), "the end of the first link");
   });
 
   test("stopped during a handshake it takes no session, and the link ends", async () => {
@@ -357,7 +357,7 @@ describe("uplink", () => {
     expect(connector.uplink.session).toBeUndefined();
     const [link] = edge.sockets;
     if (link === undefined) throw new Error("No link came");
-    if (!link.closed) await within("the end of the link", once(link, "close"));
+    if (!link.closed) await within(once(link, "close"), "the end of the link");
     expect(edge.claims.length).toBe(1);
   });
 
@@ -377,7 +377,7 @@ describe("uplink", () => {
     edge.sessions[0]?.close(SESSION_CODES.INTERNAL_ERROR.code, "");
     const came = Promise.withResolvers<void>();
     edge.onGranted = () => came.resolve();
-    await within("the next link", came.promise, WAIT_MS);
+    await within(came.promise, "the next link", WAIT_MS);
     expect(edge.claims).toEqual([`enrol ${connector.key}`, `auth ${connector.key}`]);
   });
 });

@@ -3,7 +3,8 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
 import { MAX_WRITE, Outlet, type OutletEvents } from "../../src/exchange/outlet.ts";
-import { deferred, drained, RawServer, received, within } from "../connector/sockets.ts";
+import { deferred, drained, RawServer, received } from "../connector/sockets.ts";
+import { within } from "../within.ts";
 
 /** Events of one outlet, in order, with waits. */
 class Record implements OutletEvents {
@@ -29,7 +30,7 @@ class Record implements OutletEvents {
     const { promise, resolve } = deferred<void>();
     this.#waiting = () => holds() && resolve();
     this.#waiting();
-    await within(`${what}, so far: ${this.log.join(", ")}`, promise);
+    await within(promise, `${what}, so far: ${this.log.join(", ")}`);
   }
 }
 
@@ -58,7 +59,7 @@ class Pair {
     const server = await new RawServer().listen({ host: "127.0.0.1" });
     const local = connect({ port: server.port, host: "127.0.0.1", allowHalfOpen: true });
     local.on("error", () => {});
-    await within("a connection", once(local, "connect"));
+    await within(once(local, "connect"), "a connection");
     return new Pair(server, local, await server.accepted());
   }
 

@@ -5,7 +5,8 @@ import { connect, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTls, type TLSSocket } from "node:tls";
 
 import { TestCa } from "../connector/certificates.ts";
-import { deferred, drained, RawServer, received, within } from "../connector/sockets.ts";
+import { deferred, drained, RawServer, received } from "../connector/sockets.ts";
+import { within } from "../within.ts";
 
 const MIB = 1_048_576;
 const ca = await TestCa.make();
@@ -17,7 +18,7 @@ async function pair(
 ): Promise<{ local: Socket; peer: Socket }> {
   const local = connect({ port: server.port, host, allowHalfOpen: true });
   local.on("error", () => {});
-  await within("a connection", once(local, "connect"));
+  await within(once(local, "connect"), "a connection");
   return { local, peer: await server.accepted() };
 }
 
@@ -41,8 +42,8 @@ async function securePair(
   };
   const local = connectTls(settings);
   local.on("error", () => {});
-  await within("a handshake", once(local, "secureConnect"));
-  return { local, peer: await within("a handshake", accepted.promise), raw, rawPeer };
+  await within(once(local, "secureConnect"), "a handshake");
+  return { local, peer: await within(accepted.promise, "a handshake"), raw, rawPeer };
 }
 
 const events = (socket: Socket): string[] => {
@@ -66,10 +67,10 @@ describe("sockets of the runtime", () => {
     // The peer's kernel has bytes, so writing has begun; ours cannot hold the rest.
     const first = deferred<void>();
     peer.once("readable", () => first.resolve());
-    await within("the first bytes", first.promise);
+    await within(first.promise, "the first bytes");
     expect(isTaken).toBe(false);
     await received(peer, 32 * MIB);
-    await within("the callback", taken.promise);
+    await within(taken.promise, "the callback");
     local.destroy();
   });
 
@@ -80,13 +81,13 @@ describe("sockets of the runtime", () => {
     const called = deferred<boolean>();
     local.write("x", () => called.resolve(isInside));
     isInside = false;
-    expect(await within("the callback", called.promise)).toBe(false);
+    expect(await within(called.promise, "the callback")).toBe(false);
     local.destroy();
     const after = deferred<Error | null | undefined>();
     isInside = true;
     local.write("y", (error) => after.resolve(isInside ? undefined : error));
     isInside = false;
-    expect(await within("the callback", after.promise)).toBeInstanceOf(Error);
+    expect(await within(after.promise, "the callback")).toBeInstanceOf(Error);
   });
 
   test("destroy is a FIN for the peer, resetAndDestroy an RST, through TLS, too", async () => {
@@ -140,7 +141,7 @@ describe("sockets of the runtime", () => {
       const log = events(local);
       const closed = once(local, "close").catch(() => {});
       act(local);
-      await within("the close", closed);
+      await within(closed, "the close");
       await new Promise<void>((resolve) => setImmediate(resolve));
       expect([...log]).toEqual([...expected]);
     }
@@ -154,7 +155,7 @@ describe("sockets of the runtime", () => {
     local.write("late", (error) => failed.resolve(error));
     local.end();
     local.resetAndDestroy();
-    expect(await within("the callback", failed.promise)).toBeInstanceOf(Error);
+    expect(await within(failed.promise, "the callback")).toBeInstanceOf(Error);
   });
 
   // platform.md §0 trap 12 says never; a paused node:net socket with nothing unread does notice. Either way bytes come first.
@@ -166,7 +167,7 @@ describe("sockets of the runtime", () => {
     local.pause();
     const sent = once(peer, "finish");
     peer.end("x");
-    await within("the FIN", sent);
+    await within(sent, "the FIN");
     // A round trip on another connection: the FIN has long arrived.
     const other = await pair(server);
     other.peer.write("x");
@@ -174,7 +175,7 @@ describe("sockets of the runtime", () => {
     expect(log).toEqual([]);
     const ended = once(local, "end");
     local.resume();
-    await within("the end", ended);
+    await within(ended, "the end");
     expect(log).toEqual(["data", "end"]);
     local.destroy();
     other.local.destroy();
@@ -211,7 +212,7 @@ describe("sockets of the runtime", () => {
       });
     }
     for (const { peer } of pairs) peer.write("x");
-    await within("all bytes", all.promise);
+    await within(all.promise, "all bytes");
     for (const { local } of pairs) local.destroy();
     expect(microtasks).toBe(count);
     expect(immediates).toBeLessThan(count / 2);
@@ -223,7 +224,7 @@ describe("sockets of the runtime", () => {
     const outcome = deferred<string>();
     local.once("connect", () => outcome.resolve("connected"));
     local.once("error", (error: NodeJS.ErrnoException) => outcome.resolve(error.code ?? ""));
-    expect(await within("an outcome", outcome.promise)).toBe("ECONNREFUSED");
+    expect(await within(outcome.promise, "an outcome")).toBe("ECONNREFUSED");
   });
 
   test("a pending connect to nobody fails with a code we know", async () => {
@@ -237,7 +238,7 @@ describe("sockets of the runtime", () => {
       const local = connect(where);
       const failed = deferred<string | undefined>();
       local.once("error", (error: NodeJS.ErrnoException) => failed.resolve(error.code));
-      expect(await within("an error", failed.promise)).toBe(code);
+      expect(await within(failed.promise, "an error")).toBe(code);
     }
   });
 
@@ -254,7 +255,7 @@ describe("sockets of the runtime", () => {
       const outcome = deferred<string>();
       local.once("secureConnect", () => outcome.resolve("accepted"));
       local.once("error", (error: NodeJS.ErrnoException) => outcome.resolve(error.code ?? ""));
-      expect(await within("an outcome", outcome.promise)).toBe("UNABLE_TO_VERIFY_LEAF_SIGNATURE");
+      expect(await within(outcome.promise, "an outcome")).toBe("UNABLE_TO_VERIFY_LEAF_SIGNATURE");
     } finally {
       if (before === undefined) delete process.env["NODE_TLS_REJECT_UNAUTHORIZED"];
       else process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = before;

@@ -13,7 +13,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 
 import { MAX_COLLECTED } from "../../../src/connector/origin/upload.ts";
-import { drained, eventually, RawServer, received, within } from "../sockets.ts";
+import { drained, eventually, RawServer, received } from "../sockets.ts";
+import { within } from "../../within.ts";
 import { bytesOf, type Call, Rig } from "./rig.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -59,7 +60,7 @@ class NodeOrigin {
   }
   async listen(): Promise<this> {
     this.server.listen(0, "127.0.0.1");
-    await within("a listening server", once(this.server, "listening"));
+    await within(once(this.server, "listening"), "a listening server");
     return this;
   }
   get url(): string {
@@ -69,7 +70,7 @@ class NodeOrigin {
     const closed = once(this.server, "close");
     this.server.close();
     this.server.closeAllConnections();
-    await within("a closed server", closed);
+    await within(closed, "a closed server");
   }
 }
 
@@ -126,7 +127,7 @@ describe("http origin", () => {
     call.exchange.write(bytesOf("body"));
     call.exchange.end();
     const socket = await server.accepted();
-    const [first] = await within("data", once(socket, "data") as Promise<[Buffer]>);
+    const [first] = await within(once(socket, "data") as Promise<[Buffer]>, "data");
     expect(first.toString()).toEndWith("Content-Length: 4\r\nConnection: keep-alive\r\n\r\nbody");
     socket.write(OK);
     await call.over();
@@ -350,7 +351,7 @@ describe("http origin", () => {
     });
     socket.resume();
     await call.until("all taken", () => call.takenBytes === size);
-    await within("the whole body", all);
+    await within(all, "the whole body");
     expect(call.log.filter((line) => line === "writable").length).toBe(2);
     socket.write(OK);
     await call.over();
@@ -513,7 +514,7 @@ describe("reuse of origin connections", () => {
       expect(call.text).toBe("ok");
       expect(server.sockets.length).toBe(2);
       socket.destroy();
-      await within("the close", closed);
+      await within(closed, "the close");
     });
   }
 
@@ -673,10 +674,10 @@ describe("upgrades at the origin", () => {
     await call.until("the end", () => call.log.includes("end"));
     expect(call.text).toBe("answer");
     await within(
-      "the close",
       new Promise<void>((resolve) =>
         socket.closed ? resolve() : socket.once("close", () => resolve()),
       ),
+      "the close",
     );
     expect(call.cutBy).toBeUndefined();
 

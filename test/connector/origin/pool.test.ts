@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test";
 
 import { ConnectionPool, type Poolable } from "../../../src/connector/origin/pool.ts";
 import { Deadlines } from "../../../src/deadlines.ts";
-import { within } from "../sockets.ts";
+import { within } from "../../within.ts";
 
 class Fake implements Poolable {
   readonly serverName: string;
@@ -112,7 +112,7 @@ describe("pool", () => {
     const [old, young] = [bench.put("", 2), bench.put()];
     old.onClose = resolve;
     bench.now += 1_000;
-    await within("the sweep", promise);
+    await within(promise, "the sweep");
     expect(young.isClosed).toBe(false);
     expect(bench.pool.size).toBe(1);
     expect(bench.deadlines.pending).toBe(1);

@@ -4,7 +4,7 @@ import { Deadlines } from "../../../src/deadlines.ts";
 import { HttpOrigin, type HttpOriginOptions } from "../../../src/connector/origin/http1.ts";
 import type { Origin, OriginEvents, OriginExchange } from "../../../src/connector/origin/origin.ts";
 import { parseTarget } from "../../../src/connector/target.ts";
-import { within } from "../sockets.ts";
+import { within } from "../../within.ts";
 
 const encoder = new TextEncoder();
 
@@ -82,7 +82,7 @@ export class Call implements OriginEvents {
     };
     this.#changed.push(check);
     check();
-    await within(`${what}; so far: ${this.log.join(", ")}`, promise);
+    await within(promise, `${what}; so far: ${this.log.join(", ")}`);
     this.#changed = this.#changed.filter((one) => one !== check);
     return this;
   }
