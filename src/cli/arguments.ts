@@ -71,10 +71,9 @@ export function normalArguments({ command, flags, positionals }: Invocation): st
   return positionals.length === 0 ? written : [...written, "--", ...positionals];
 }
 
-/** Other programs' ways to ask for help and version: `tunl help connect`, `tunl -v`. */
+/** Another program's way to ask for help: `tunl help connect`. */
 function withHabits(raw: readonly string[]): readonly string[] {
-  if (raw[0] === "help") return ["--help", ...raw.slice(1)];
-  return raw.length === 1 && raw[0] === "-v" ? ["--version"] : raw;
+  return raw[0] === "help" ? ["--help", ...raw.slice(1)] : raw;
 }
 
 /** The words of the command, wherever flags stand between them; flags in front of a sub-command count for it. */

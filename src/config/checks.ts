@@ -1,4 +1,5 @@
 // This file is what is judged beside single values: values that exclude each other, and advice that depends on others. product.md §4.
+import { formatIp, parseIp } from "../address/index.ts";
 import { TunlError } from "../errors.ts";
 import type { Refusal } from "./option.ts";
 import type { Source } from "./report.ts";
@@ -28,10 +29,25 @@ export function checkListeners(settings: Settings): void {
   });
 }
 
-/** True where one address includes the other: none, 0.0.0.0 and :: mean every address. */
+/** True where one address includes the other: none and `::` are every address, 0.0.0.0 is every one of IPv4. */
 function isSameHost(one: string | undefined, other: string | undefined): boolean {
-  const all = ["0.0.0.0", "::", undefined];
-  return one === other || all.includes(one) || all.includes(other);
+  const [left, right] = [canonical(one), canonical(other)];
+  if (left === right || left === EVERY || right === EVERY) return true;
+  return (left === EVERY_IPV4 && isIpv4(right)) || (right === EVERY_IPV4 && isIpv4(left));
+}
+
+const EVERY = "::";
+const EVERY_IPV4 = "0.0.0.0";
+
+/** One spelling of each address; a name stays as it is, where it leads is known at the bind only. */
+function canonical(host: string | undefined): string {
+  if (host === undefined) return EVERY;
+  const bytes = parseIp(host);
+  return bytes === undefined ? host : formatIp(bytes);
+}
+
+function isIpv4(host: string): boolean {
+  return parseIp(host)?.length === 4;
 }
 
 /**

@@ -221,6 +221,7 @@ export const EVERYWHERE_OPTIONS: readonly Option[] = [
   {
     ...BUILT,
     flag: "version",
+    short: "v",
     commands: EVERY,
     kind: "boolean",
     default: "false",

@@ -87,7 +87,8 @@ export async function readSecret(path: string): Promise<string | undefined> {
 }
 
 /**
- * Judges mode and owner of a secret. Windows has neither; its directories are the user's own.
+ * Judges mode and owner of a secret. Windows has neither; its directories are the user's own. The message has the
+ * file's own name, its path stands in the hint, in the command to copy.
  *
  * @throws TunlError `INSECURE_FILE` with the command that mends it.
  */
@@ -98,10 +99,8 @@ export function assertPrivate(path: string, stats: Pick<Stats, "mode" | "uid">):
     const who = (mode & 0o022) !== 0 ? "written" : "read";
     throw new TunlError(
       "INSECURE_FILE",
-      `"${path}" can be ${who} by other users (mode ${octal(mode)}), expected 0600`,
-      {
-        hint: `Run chmod 600 ${path}`,
-      },
+      `"${basename(path)}" can be ${who} by other users (mode ${octal(mode)}), expected 0600`,
+      { hint: `Run chmod 600 ${path}` },
     );
   }
   assertOwner(path, stats.uid);
@@ -123,10 +122,8 @@ export async function makePrivateDirectory(path: string): Promise<void> {
     if ((mode & 0o022) === 0) return;
     throw new TunlError(
       "INSECURE_FILE",
-      `"${path}" can be written by other users (mode ${octal(mode & 0o777)}), expected 0700`,
-      {
-        hint: `Run chmod 700 ${path}`,
-      },
+      `Directory "${basename(path)}" can be written by other users (mode ${octal(mode & 0o777)}), expected 0700`,
+      { hint: `Run chmod 700 ${path}` },
     );
   } finally {
     await handle.close();
@@ -150,10 +147,8 @@ function assertOwner(path: string, uid: number): void {
   if (own === undefined || uid === own || uid === 0) return;
   throw new TunlError(
     "INSECURE_FILE",
-    `"${path}" belongs to the user with id ${uid}, expected ${own}`,
-    {
-      hint: `Run tunl as that user, or chown ${own} ${path}`,
-    },
+    `"${basename(path)}" belongs to the user with id ${uid}, expected ${own}`,
+    { hint: `Run tunl as that user, or chown ${own} ${path}` },
   );
 }
 

@@ -64,6 +64,7 @@ describe("files", () => {
       chmodSync(path, mode);
       await expect(readSecret(path)).rejects.toMatchObject({
         code: "INSECURE_FILE",
+        message: expect.stringMatching(/^"mode-\d+" can be (read|written) by other users /),
         hint: `Run chmod 600 ${path}`,
       });
       chmodSync(path, 0o600);
