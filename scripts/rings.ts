@@ -26,7 +26,10 @@ export interface Totals {
 const OWN_RINGS = ["sim", "e2e", "binary", "platform", "rig"];
 
 /** Every test file or folder that no other ring runs: the mirrors of `src`. */
-export function pureRing(limitMs: number): Ring {
+export function pureRing(
+  limitMs: number,
+  environment: Readonly<Record<string, string>> = {},
+): Ring {
   const entries = readdirSync(`${ROOT}test`, { withFileTypes: true });
   const mirrors = entries.filter((entry) =>
     entry.isDirectory() ? !OWN_RINGS.includes(entry.name) : entry.name.endsWith(".test.ts"),
@@ -36,6 +39,7 @@ export function pureRing(limitMs: number): Ring {
     paths: mirrors.map(({ name }) => `./test/${name}`),
     options: ["--parallel"],
     limitMs,
+    environment,
   };
 }
 

@@ -1,15 +1,26 @@
 // This file is `npm test`: types, format, build, every ring in its commit form; under six minutes on two cores. style.md §2, reliability.md §7.
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { build } from "./build.ts";
+import { checkLimits } from "./limits.ts";
 import { add, folderRing, pureRing, runChecks, runRing, summary } from "./rings.ts";
 
 const isSlow = process.argv.includes("--slow");
 /** Night forms may take an hour. */
 const factor = isSlow ? 20 : 1;
-const forms = { TUNL_SIM_SEEDS: isSlow ? "1000000" : "2000", ...(isSlow && { TUNL_SLOW: "1" }) };
+const reached = mkdtempSync(join(tmpdir(), "tunl-limits-"));
+/** What every ring gets: where the reached limits are written down, and in which form to run. */
+const counted = { TUNL_REACHED_LIMITS: reached };
+const forms = {
+  ...counted,
+  TUNL_SIM_SEEDS: isSlow ? "1000000" : "2000",
+  ...(isSlow && { TUNL_SLOW: "1" }),
+};
 
 // Limits are for hangs: their sum is above the six minutes that a good run stays under.
 const RINGS = [
-  pureRing(120_000 * factor),
+  pureRing(120_000 * factor, counted),
   folderRing("sim", 120_000 * factor, forms),
   folderRing("e2e", 150_000 * factor, forms),
   folderRing("binary", 90_000 * factor, forms),
@@ -22,6 +33,8 @@ const isBuilt = await build("dist/tunl");
 console.log(isBuilt ? "✔ built        dist/tunl" : "✖ build");
 if (!isBuilt) totals = add(totals, { passed: 0, failed: 1, skipped: 0 });
 for (const ring of RINGS) totals = add(totals, await runRing(ring));
+if (!checkLimits(reached)) totals = add(totals, { passed: 0, failed: 1, skipped: 0 });
+rmSync(reached, { recursive: true });
 console.log(`took ${Math.round((performance.now() - startedAt) / 1_000)} s`);
 console.log(summary(totals));
 process.exit(totals.failed === 0 ? 0 : 1);

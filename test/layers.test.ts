@@ -15,6 +15,8 @@ const LAYERS: Readonly<Record<string, string>> = {
   staging: "",
   // Called by whoever reads sockets.
   garbage: "",
+  // Counts what held somebody back; reached by every layer, like errors.
+  limits: "",
   log: "",
   metrics: "",
   deadlines: "",
@@ -28,13 +30,13 @@ const LAYERS: Readonly<Record<string, string>> = {
   http2: "headers bytes errors",
   config: "address bytes errors",
   identity: "msgpack address bytes errors",
-  wire: "msgpack bytes errors",
-  session: "wire identity bytes staging garbage errors",
-  exchange: "session headers msgpack bytes staging errors",
-  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage errors",
+  wire: "msgpack bytes limits errors",
+  session: "wire identity bytes staging garbage limits errors",
+  exchange: "session headers msgpack bytes staging limits errors",
+  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage limits errors",
   connector:
-    "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage errors",
-  cli: "edge connector identity config address log metrics bytes errors",
+    "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage limits errors",
+  cli: "edge connector identity config address log metrics bytes limits errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };
 

@@ -66,6 +66,7 @@ function edgeLines(edge: Answer): string[] {
     ];
     lines.push(row("tunnel", [text(tunnel["name"]), ...counts, texts(tunnel["hosts"]).join(", ")]));
   }
+  lines.push(...limitLines(edge));
   for (const certificate of objects(edge["certificates"])) {
     lines.push(
       row("certificate", [text(certificate["name"]), expiry(text(certificate["expiresAt"]))]),
@@ -92,7 +93,16 @@ function connectorLines(connector: Answer): string[] {
   );
   for (const route of objects(connector["routes"]))
     lines.push(row("route", [`${text(route["url"])} -> ${text(route["service"])}`]));
+  lines.push(...limitLines(connector));
   return lines;
+}
+
+/** `limits  acceptsPerSource 12, headTime 3`: what held somebody back since the start. Nothing, no line. */
+function limitLines(process: Answer): string[] {
+  const limits = process["limits"];
+  if (!isAnswer(limits)) return [];
+  const cells = Object.entries(limits).map(([name, times]) => `${name} ${String(times)}`);
+  return cells.length === 0 ? [] : [row("limits", [cells.sort().join(", ")])];
 }
 
 function processParts(process: Answer): string[] {

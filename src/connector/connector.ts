@@ -5,6 +5,7 @@ import type { ConnectorOptions } from "../config/index.ts";
 import { Deadlines } from "../deadlines.ts";
 import { TunlError } from "../errors.ts";
 import { STREAM_KINDS } from "../exchange/index.ts";
+import { reachedLimits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import {
   DEFAULT_PARAMETERS,
@@ -270,6 +271,7 @@ class RunningConnector implements Connector {
       edge: this.#identity.host,
       tunnel: this.#tunnel ?? "",
       links: stats?.links ?? 0,
+      limits: reachedLimits(),
       streams: stats?.streams ?? 0,
       rttMs: stats?.rttMs,
       routes: [...this.#routes].map(([host, url]) => ({ host, url, service: this.#target.url })),

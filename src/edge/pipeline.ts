@@ -2,6 +2,7 @@
 import type { Deadlines } from "../deadlines.ts";
 import { keepVisitorFields, type ResponseHead } from "../exchange/index.ts";
 import { LineBuffer, NO_FIELDS } from "../headers/index.ts";
+import { reached } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import type { GrantView, Registry } from "./route/index.ts";
 
@@ -58,7 +59,10 @@ export class Pipeline {
   /** False: the hostname has as many requests in progress as it may. */
   begin(host: string): boolean {
     const count = this.#inProgress.get(host) ?? 0;
-    if (count >= this.options.concurrent) return false;
+    if (count >= this.options.concurrent) {
+      reached("concurrent");
+      return false;
+    }
     this.#inProgress.set(host, count + 1);
     return true;
   }

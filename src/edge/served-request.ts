@@ -1,5 +1,6 @@
 // This file is one visitor request in progress: the visitor's side and the tunnel's, joined until both are over. http.md §5.2, §5.3, §13.
 import { latin1 } from "../bytes.ts";
+import { reached } from "../limits.ts";
 import {
   EXCHANGE_CODES,
   type Failure,
@@ -99,6 +100,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   /** The pipeline looks: has the origin been silent for too long? */
   checkFirstByte(now: number, firstByteMs: number): void {
     if (now - this.#wholeAt < firstByteMs) return;
+    reached("firstByte");
     this.#exchange?.abort(EXCHANGE_CODES.TIMEOUT);
     this.#fail("ORIGIN_TIMEOUT");
   }
@@ -110,6 +112,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     this.#waitsSince ??= now;
     const isFull = isFirst && this.#pipeline.waiting >= OPEN_WAITERS_MAX;
     if (isFull || now - this.#waitsSince >= OPEN_CREDIT_WAIT_MS) {
+      reached(isFull ? "streamCreditWaiters" : "streamCredit");
       this.#fail("TUNNEL_BUSY");
       return;
     }

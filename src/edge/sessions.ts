@@ -8,6 +8,7 @@ import {
 } from "../exchange/index.ts";
 import { sourceKey } from "../address/index.ts";
 import type { SigningKey } from "../identity/index.ts";
+import { reached } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import {
   type AcceptedLink,
@@ -101,6 +102,8 @@ export class Sessions {
     const isSurplus =
       this.#pending >= HANDSHAKES_PAST_TLS ||
       (this.#pendingBySource.get(source) ?? 0) >= PENDING_PER_SOURCE;
+    if (this.#pending >= HANDSHAKES_PAST_TLS) reached("linkHandshakes");
+    else if (isSurplus) reached("linkHandshakesPerSource");
     this.#countPending(source, 1);
     // Links cannot be replaced in this build: one at a time, and nothing is kept for one that is gone.
     const parameters = {
@@ -147,7 +150,9 @@ export class Sessions {
     const others = [...this.#options.registry.of(admission.id)].filter(
       (live) => !isReplaced(live, proven),
     );
-    return others.length >= SESSIONS_PER_TUNNEL ? "LIMIT" : undefined;
+    if (others.length < SESSIONS_PER_TUNNEL) return undefined;
+    reached("sessionsPerTunnel");
+    return "LIMIT";
   }
 
   #attach(link: AcceptedLink, parameters: typeof DEFAULT_PARAMETERS.edge, remote: Remote): void {
@@ -213,7 +218,10 @@ export class Sessions {
         this.#failuresSince = now;
         this.#failures = 0;
       }
-      if (this.#failures >= FAILED_CODES_PER_MINUTE) return undefined;
+      if (this.#failures >= FAILED_CODES_PER_MINUTE) {
+        reached("failedCodes");
+        return undefined;
+      }
       const admission = await this.#options.gate.enrol(enrolment);
       if (admission === undefined) this.#failures += 1;
       return admission;

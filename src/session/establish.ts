@@ -20,6 +20,7 @@ import {
   type TransportParameters,
   WireError,
 } from "../wire/index.ts";
+import { reached } from "../limits.ts";
 import {
   type Claim,
   ConnectorHandshake,
@@ -105,6 +106,7 @@ class FrameSource {
       }
       const leftMs = deadline - performance.now();
       if (leftMs <= 0) {
+        reached("linkHandshakeTime");
         throw new HandshakeError(
           "LINK_TIMEOUT",
           `No answer within ${withinMs / 1_000} s of the handshake`,

@@ -1,4 +1,5 @@
 // This file is which frames may come on a link: the checks of a head, in their order, and the caps before READY. PROTOCOL §2.1, §3.2.
+import { reached } from "../limits.ts";
 import { WireError } from "./error-codes.ts";
 import { HANDSHAKE_FRAMES, type HandshakeFrameName } from "./handshake.ts";
 import {
@@ -83,6 +84,7 @@ export class Admission {
     }
     if (length > spec.max) {
       const message = `Received ${spec.label} with a payload of ${length} bytes, allowed ${spec.max}`;
+      reached("frameBytes");
       throw new WireError("FRAME_TOO_LARGE", type, message);
     }
     if (length < spec.min) {
@@ -108,6 +110,7 @@ export class Admission {
 
   #overflow(what: "Received" | "Announced", bytes: number): WireError {
     const message = `${what} ${bytes} bytes before READY, allowed ${this.#cap()}`;
+    reached("linkHandshakeBytes");
     return new WireError("FRAME_TOO_LARGE", 0, message);
   }
 }

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { recordExecutables } from "../reached.ts";
 import { type Ended, Program, type Wait } from "./program.ts";
 
 /** `TUNL_EXECUTABLE` names another one, such as a release file. */
@@ -50,6 +51,8 @@ export async function tunl(
 
 /** One process of the executable: killed at the deadline, and when it leaves the scope. */
 export class Running extends Program {
+  readonly #home: string;
+
   constructor(arguments_: readonly string[], surroundings: Surroundings) {
     const { home, directory, environment, deadlineMs, through = [] } = surroundings;
     super([...through, TUNL, ...arguments_], {
@@ -58,6 +61,12 @@ export class Running extends Program {
       environment: { HOME: home, TUNL_HOME: home, ...environment },
       ...(deadlineMs !== undefined && { deadlineMs }),
     });
+    this.#home = home;
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await recordExecutables(this.#home);
+    await super[Symbol.asyncDispose]();
   }
 
   /** Waits for a log line with this event. @throws if the process ends or the time passes before. */

@@ -2,8 +2,10 @@
 import type { Socket } from "node:net";
 
 import { noteReceived } from "../../garbage.ts";
+import { type LimitName, reached } from "../../limits.ts";
 import { Outlet, type OutletEvents } from "../../exchange/index.ts";
 import {
+  type FaultCode,
   Http1Error,
   requestWriter,
   RESPONSE_LIMITS,
@@ -234,6 +236,8 @@ export class OriginConnection implements OutletEvents {
       return this.#reader.next();
     } catch (error) {
       if (!(error instanceof Http1Error)) throw error;
+      const limit = LIMIT_OF[error.code];
+      if (limit !== undefined) reached(limit);
       const loss = error.code === "WRONG_UPGRADE" ? "upgrade" : "invalid";
       this.#lose(loss, `${error.code}: ${error.message}`);
       return "lost";
@@ -276,3 +280,10 @@ function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   return "code" in error ? `${String(error.code)}: ${error.message}` : error.message;
 }
+
+/** Faults that are a limit, not a mistake. */
+const LIMIT_OF: Readonly<Partial<Record<FaultCode, LimitName>>> = {
+  SECTION_TOO_LARGE: "originHeaderBytes",
+  TOO_MANY_FIELDS: "originHeaderFields",
+  TOO_MANY_INTERIM: "originInterim",
+};

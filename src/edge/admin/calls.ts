@@ -3,6 +3,7 @@ import { parsePattern } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { CallBody, IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
 import { formatJoinLine } from "../../identity/index.ts";
+import { reached, reachedLimits } from "../../limits.ts";
 import { impossibleScope, type LiveSession, type Registry } from "../route/index.ts";
 import type { Store } from "../store/index.ts";
 
@@ -128,6 +129,7 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
     typeof random !== "string" ||
     typeof rest !== "boolean"
   ) {
+    if (isTexts(hosts) && hosts.length > HOSTS_MAX) reached("announcedHosts");
     call.result("USAGE");
     return { isKept: false, ended: () => undefined };
   }
@@ -210,6 +212,7 @@ function status(context: CallContext): CallBody {
     tunnels,
     certificates: context.certificates(),
     ...context.figures(),
+    limits: reachedLimits(),
   };
 }
 

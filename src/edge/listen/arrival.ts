@@ -8,6 +8,7 @@ import type { Socket } from "node:net";
 import type { Server as TlsServer } from "node:tls";
 import type { Deadline, Deadlines } from "../../deadlines.ts";
 import { bug } from "../../errors.ts";
+import { type LimitName, reached } from "../../limits.ts";
 import { type Alert, type ClientHello, readClientHello } from "./client-hello.ts";
 import type { Place } from "./peer-limits.ts";
 
@@ -88,7 +89,7 @@ export class Arrival {
     this.socket.on("data", this.#onData);
     // FIN instead of a hello: nobody is left to answer.
     this.socket.once("end", this.#onEnd);
-    this.#expireAt(this.#context.timeouts.clientHelloMs);
+    this.#expireAt(this.#context.timeouts.clientHelloMs, "helloTime");
     this.socket.resume();
   }
 
@@ -139,6 +140,7 @@ export class Arrival {
         return;
       case "refused":
         if (isLetter(bytes[0])) return this.#refuse(PLAIN_HTTP_ANSWER);
+        if (reading.limit !== undefined) reached(reading.limit);
         this.#context.onMalformed(reading.reason);
         return this.#refuse(alertRecord(reading.alert));
       case "hello": {
@@ -159,7 +161,7 @@ export class Arrival {
     this.socket.off("end", this.#onEnd);
     this.socket.pause();
     this.socket.unshift(bytes);
-    this.#expireAt(this.#context.timeouts.handshakeMs);
+    this.#expireAt(this.#context.timeouts.handshakeMs, "handshakeTime");
     server.emit("connection", this.socket);
   }
 
@@ -168,20 +170,24 @@ export class Arrival {
     this.#become("refused");
     this.#received = undefined;
     this.place.settle();
-    this.#expireAfter(LINGER_MS);
+    this.#expireAfter(LINGER_MS, "refusedLinger");
     this.socket.end(answer);
   }
 
   /** Replaces the one deadline by one that many milliseconds after accept; 0 is never. */
-  #expireAt(afterAcceptMs: number): void {
+  #expireAt(afterAcceptMs: number, limit: LimitName): void {
     this.#deadline?.cancel();
     this.#deadline = undefined;
-    if (afterAcceptMs > 0) this.#expireAfter(this.#acceptedAt + afterAcceptMs - performance.now());
+    if (afterAcceptMs > 0)
+      this.#expireAfter(this.#acceptedAt + afterAcceptMs - performance.now(), limit);
   }
 
-  #expireAfter(delayMs: number): void {
+  #expireAfter(delayMs: number, limit: LimitName): void {
     this.#deadline?.cancel();
-    this.#deadline = this.#context.deadlines.schedule(delayMs, () => this.socket.destroy());
+    this.#deadline = this.#context.deadlines.schedule(delayMs, () => {
+      reached(limit);
+      this.socket.destroy();
+    });
   }
 
   #append(chunk: Buffer): void {

@@ -42,7 +42,7 @@ export class BodyPace {
     }
   }
 
-  /** When `isTooSlow` has to be asked next. */
+  /** When `broken` has to be asked next. */
   get dueAt(): number {
     const silence = this.#silentSince + this.#timeouts.bodyIdleMs;
     return this.#spanFrom > 0
@@ -50,12 +50,12 @@ export class BodyPace {
       : silence;
   }
 
-  /** True when the body broke one of the two limits; ends the span it measured. */
-  isTooSlow(now: number): boolean {
-    if (now >= this.#silentSince + this.#timeouts.bodyIdleMs) return true;
-    if (this.#spanFrom === 0 || now < this.#spanFrom + this.#timeouts.bodyRateMs) return false;
+  /** Which of the two limits the body broke; ends the span it measured. */
+  broken(now: number): "bodyIdle" | "bodyRate" | undefined {
+    if (now >= this.#silentSince + this.#timeouts.bodyIdleMs) return "bodyIdle";
+    if (this.#spanFrom === 0 || now < this.#spanFrom + this.#timeouts.bodyRateMs) return undefined;
     const seconds = (now - this.#spanFrom) / 1_000;
     this.#spanFrom = 0;
-    return this.#spanBytes < this.#rate * seconds;
+    return this.#spanBytes < this.#rate * seconds ? "bodyRate" : undefined;
   }
 }

@@ -31,8 +31,15 @@ export type ClientHelloReading =
   /** At least `total` bytes from the start of the connection are needed before asking again. */
   | { readonly kind: "needBytes"; readonly total: number }
   | { readonly kind: "hello"; readonly hello: ClientHello }
-  /** `reason` is for the log, at level debug. */
-  | { readonly kind: "refused"; readonly alert: Alert; readonly reason: string };
+  /** `reason` is for the log, at level debug; `limit` is the one the hello is beyond. */
+  | {
+      readonly kind: "refused";
+      readonly alert: Alert;
+      readonly reason: string;
+      readonly limit?: HelloLimit;
+    };
+
+export type HelloLimit = "helloBytes" | "helloRecords";
 
 const HANDSHAKE_RECORD = 22;
 const RECORD_HEADER = 5;
@@ -44,9 +51,11 @@ const EXTENSION = { serverName: 0, alpn: 16, supportedVersions: 43 } as const;
 /** Thrown inside this file only; `readClientHello` turns it into a refusal. */
 class Refusal extends Error {
   readonly alert: Alert;
-  constructor(alert: Alert, reason: string) {
+  readonly limit: HelloLimit | undefined;
+  constructor(alert: Alert, reason: string, limit?: HelloLimit) {
     super(reason);
     this.alert = alert;
+    this.limit = limit;
   }
 }
 
@@ -64,7 +73,8 @@ export function readClientHello(bytes: Uint8Array): ClientHelloReading {
     return { kind: "hello", hello: readMessage(new Cursor(message)) };
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
-    return { kind: "refused", alert: error.alert, reason: error.message };
+    const { alert, message: reason, limit } = error;
+    return { kind: "refused", alert, reason, ...(limit !== undefined && { limit }) };
   }
 }
 
@@ -76,7 +86,8 @@ function gatherMessage(bytes: Uint8Array): Uint8Array | number {
   let message = MESSAGE_HEADER;
   while (gathered < message) {
     if (fragments.length === MAX_HELLO_RECORDS) {
-      throw new Refusal(ALERT.illegalParameter, `More than ${MAX_HELLO_RECORDS} records`);
+      const reason = `More than ${MAX_HELLO_RECORDS} records`;
+      throw new Refusal(ALERT.illegalParameter, reason, "helloRecords");
     }
     const length = checkRecordHeader(bytes, end, gathered === 0);
     if (length === undefined) return end + RECORD_HEADER;
@@ -129,7 +140,8 @@ function checkRecordHeader(bytes: Uint8Array, at: number, isFirst: boolean): num
 }
 
 function tooLarge(least: number): Refusal {
-  return new Refusal(ALERT.illegalParameter, `At least ${least} bytes, allowed ${MAX_HELLO_BYTES}`);
+  const reason = `At least ${least} bytes, allowed ${MAX_HELLO_BYTES}`;
+  return new Refusal(ALERT.illegalParameter, reason, "helloBytes");
 }
 
 /** The first `length` bytes of the fragments, fewer when there are fewer. */

@@ -1,5 +1,6 @@
 // This file is the bytes of a visitor that nobody wants yet, bounded by pausing the socket. http.md §3.3.
 import type { Socket } from "node:net";
+import { reached } from "../../limits.ts";
 
 /**
  * A queue of chunks that pauses its socket when it is full and resumes it when it is not.
@@ -25,7 +26,9 @@ export class HeldBytes {
   push(chunk: Uint8Array): void {
     this.#chunks.push(chunk);
     this.#bytes += chunk.length;
-    if (this.#bytes >= this.#limit) this.#socket.pause();
+    if (this.#bytes < this.#limit) return;
+    reached("heldBytes");
+    this.#socket.pause();
   }
 
   /** Puts back what was taken for something else, before all that waits. */

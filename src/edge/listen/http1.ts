@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { Outlet, type OutletEvents } from "../../exchange/index.ts";
 import {
   CONTINUE,
+  type FaultCode,
   Http1Error,
   REQUEST_LIMITS,
   type RequestHead,
@@ -10,6 +11,7 @@ import {
   type Writer,
 } from "../../http1/index.ts";
 import { noteReceived } from "../../garbage.ts";
+import { type LimitName, reached } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import { answer, type AnswerCode, type AnswerContext, answerToFault, contextOf } from "../reply.ts";
 import { CanonicalRequests, newRequestId, type VisitorPeer } from "../request.ts";
@@ -117,7 +119,9 @@ export class VisitorConnection
     if (this.#state === "closed") return;
     if (this.#state !== "closing") return this.#intake.push(bytes);
     this.#dropped += bytes.length;
-    if (this.#dropped > this.#limits.lingerBytes) this.#lose("stalled");
+    if (this.#dropped <= this.#limits.lingerBytes) return;
+    reached("lingerBytes");
+    this.#lose("stalled");
   }
 
   get wanted(): "message" | "raw" | "nothing" {
@@ -144,6 +148,7 @@ export class VisitorConnection
       return this.#refuse(request.code, request, isHead);
     }
     if (bodyLength(head) > (this.#limits.bodyBytes ?? Number.MAX_SAFE_INTEGER)) {
+      reached("bodyBytes");
       return this.#refuse("BODY_TOO_LARGE", contextOf(request), isHead);
     }
     this.#exchange = new VisitorExchange(request, head, this);
@@ -157,7 +162,9 @@ export class VisitorConnection
     this.#clock.pace.got(bytes.length, performance.now());
     exchange.bytes(bytes);
     const most = this.#limits.bodyBytes;
-    if (most !== undefined && exchange.received > most) this.#giveUp("BODY_TOO_LARGE");
+    if (most === undefined || exchange.received <= most) return;
+    reached("bodyBytes");
+    this.#giveUp("BODY_TOO_LARGE");
   }
 
   onEnd(trailers: Uint8Array | undefined): void {
@@ -203,6 +210,7 @@ export class VisitorConnection
     // A visitor that was not told to continue may send its body or not: nothing behind it can be read safely (S-07).
     const isUnanswered = this.#exchange?.forgoContinue() === true;
     const isSpent = this.#served >= this.#limits.requests;
+    if (isSpent) reached("requestsPerConnection");
     // After its FIN a visitor can only have asked for what is here already.
     const isSilent = this.#intake.hasFin && this.#intake.isEmpty;
     return isUnanswered || isSpent || isSilent || this.#isDraining;
@@ -292,14 +300,15 @@ export class VisitorConnection
 
   overdue(what: Overdue): void {
     switch (what) {
-      case "idle":
+      case "idleTime":
         return this.#shut();
-      case "head":
-      case "body":
+      case "headTime":
+      case "bodyIdle":
+      case "bodyRate":
         return this.#giveUp("REQUEST_TIMEOUT");
-      case "stall":
+      case "writeStall":
       case "upgradeIdle":
-      case "linger":
+      case "lingerTime":
         return this.#lose("stalled");
       case "halfClosed":
         return this.#lose("left");
@@ -345,6 +354,8 @@ export class VisitorConnection
 
   onFault(error: unknown): void {
     if (error instanceof Http1Error) {
+      const limit = LIMIT_OF[error.code];
+      if (limit !== undefined) reached(limit);
       this.#log.debug("visitor", `Refused a request: ${error.message}`, { code: error.code });
       return this.#giveUp(answerToFault(error.code));
     }
@@ -436,3 +447,13 @@ export class VisitorConnection
     this.#onClosed();
   }
 }
+
+/** Faults that are a limit, not a mistake. */
+const LIMIT_OF: Readonly<Partial<Record<FaultCode, LimitName>>> = {
+  SECTION_TOO_LARGE: "headerBytes",
+  TOO_MANY_FIELDS: "headerFields",
+  TARGET_TOO_LONG: "targetBytes",
+  CHUNK_EXTENSION_TOO_LARGE: "chunkExtensions",
+  TRAILERS_TOO_LARGE: "trailerBytes",
+  TOO_MANY_TRAILERS: "trailerFields",
+};

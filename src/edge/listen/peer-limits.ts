@@ -1,6 +1,7 @@
 // This file is the admission of TCP connections: per source, in all, and the penalty box; time is an argument. http.md §1, §14; S-43.
 import { readFile } from "node:fs/promises";
 import { parsePeerIp, sourceKey } from "../../address/index.ts";
+import { type LimitName, reached } from "../../limits.ts";
 
 /** All limits of admission; `off` switches one off. */
 export interface PeerLimitOptions {
@@ -45,6 +46,14 @@ export const REFUSALS = [
 
 /** The limit a connection was refused for. */
 export type AdmissionRefusal = (typeof REFUSALS)[number];
+
+const LIMIT_OF: Readonly<Record<AdmissionRefusal, LimitName>> = {
+  penalty: "penaltyBox",
+  connectionsPerSource: "connectionsPerSource",
+  acceptRate: "acceptsPerSource",
+  connections: "connections",
+  pendingHandshakes: "pendingHandshakes",
+};
 
 /** The place one admitted connection holds. Every method may be called again without effect. */
 export interface Place {
@@ -102,6 +111,7 @@ export class PeerLimits {
     const refusal = this.#judge(source, now);
     if (refusal !== undefined) {
       this.#refused[refusal] += 1;
+      reached(LIMIT_OF[refusal]);
       return refusal;
     }
     return this.#take(source);
@@ -211,6 +221,7 @@ export class PeerLimits {
   #remember(source: Source): void {
     this.#idle.set(source.key, source);
     if (this.#idle.size <= MAX_IDLE_SOURCES) return;
+    reached("sources");
     for (const oldest of this.#idle.keys()) {
       this.#idle.delete(oldest);
       break;

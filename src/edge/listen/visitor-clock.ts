@@ -1,5 +1,6 @@
 // This file is the deadlines of one visitor connection: what is waited for in each state, and since when. http.md §14; S-40 to S-42.
 import type { Deadlines } from "../../deadlines.ts";
+import { reached } from "../../limits.ts";
 import { BodyPace } from "./body-pace.ts";
 import { LazyDeadline } from "./lazy-deadline.ts";
 import type { VisitorLimits, VisitorTimeouts } from "./visitor-options.ts";
@@ -17,8 +18,16 @@ export interface Waiting {
   overdue(what: Overdue): void;
 }
 
-/** Which deadline passed. `linger` also ends a farewell that is not taken. */
-export type Overdue = "idle" | "head" | "body" | "stall" | "halfClosed" | "upgradeIdle" | "linger";
+/** Which deadline passed, as named in the limits. */
+export type Overdue =
+  | "idleTime"
+  | "headTime"
+  | "bodyIdle"
+  | "bodyRate"
+  | "writeStall"
+  | "halfClosed"
+  | "upgradeIdle"
+  | "lingerTime";
 
 const NEVER = Number.POSITIVE_INFINITY;
 
@@ -100,7 +109,10 @@ export class VisitorClock {
 
   #wake(now: number): void {
     const what = this.#passed(now);
-    if (what !== undefined) this.#waiting.overdue(what);
+    if (what !== undefined) {
+      reached(what);
+      this.#waiting.overdue(what);
+    }
     this.watch(now);
   }
 
@@ -109,16 +121,19 @@ export class VisitorClock {
     switch (this.#waiting.state) {
       case "head":
         if (now < this.#next()) return undefined;
-        return this.#headSince > 0 ? "head" : "idle";
+        return this.#headSince > 0 ? "headTime" : "idleTime";
       case "exchange":
-        if (now >= this.#stall()) return "stall";
-        if (this.#waiting.isBodyAwaited && this.pace.isTooSlow(now)) return "body";
-        return now >= this.#halfClosed() ? "halfClosed" : undefined;
+        if (now >= this.#stall()) return "writeStall";
+        return (
+          (this.#waiting.isBodyAwaited ? this.pace.broken(now) : undefined) ??
+          (now >= this.#halfClosed() ? "halfClosed" : undefined)
+        );
       case "upgraded":
-        if (now >= this.#stall()) return "stall";
+        if (now >= this.#stall()) return "writeStall";
         return now >= this.#upgradeIdle() ? "upgradeIdle" : undefined;
       case "closing":
-        return now >= this.#next() ? "linger" : undefined;
+        if (now < this.#next()) return undefined;
+        return this.#waiting.queued > 0 ? "writeStall" : "lingerTime";
       case "closed":
         return undefined;
     }

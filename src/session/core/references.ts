@@ -1,4 +1,5 @@
 // This file is what the id of a received frame refers to: the first table of PROTOCOL §2.2 with ids, row by row.
+import { reached } from "../../limits.ts";
 import type { Ledger } from "./ledger.ts";
 import type { StreamState } from "./streams.ts";
 import { type LiveFrameName, type PeerLoad, violation } from "./violations.ts";
@@ -32,6 +33,7 @@ export class References {
   answer(id: number, now: number): void {
     this.#load.changedNothing(now);
     if (this.#ledger.answerForgotten(id)) return;
+    reached("forgottenFrames");
     throw violation("EXCESSIVE_LOAD", "data", "Received too many frames for streams that are over");
   }
 

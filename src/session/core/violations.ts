@@ -9,6 +9,7 @@ import {
   SESSION_CODES,
   type SessionCodeName,
 } from "../../wire/index.ts";
+import { reached } from "../../limits.ts";
 import { TransportError } from "../errors.ts";
 
 export type LiveFrameName = keyof typeof CONTROL_FRAMES | keyof typeof DATA_FRAMES;
@@ -21,6 +22,8 @@ export function violation(
   frame: LiveFrameName,
   message: string,
 ): TransportError {
+  if (code === "FLOW_CONTROL") reached("flowControl");
+  if (code === "STREAM_LIMIT") reached("peerStreams");
   return new TransportError(true, SESSION_CODES[code].code, TYPES[frame].type, message);
 }
 
@@ -54,6 +57,7 @@ export class PeerLoad {
   changedNothing(now: number): void {
     const most = (IDLE_FRAMES_PER_SECOND * IDLE_FRAMES_WINDOW_MS) / 1_000;
     if (this.#idleFrames.count(now) <= most) return;
+    reached("idleFrames");
     throw violation(
       "EXCESSIVE_LOAD",
       "ping",
@@ -64,6 +68,7 @@ export class PeerLoad {
   /** A connector opened a stream. */
   opened(now: number): void {
     if (this.#opens.count(now) <= CONNECTOR_OPENS) return;
+    reached("connectorOpens");
     throw violation(
       "EXCESSIVE_LOAD",
       "open",

@@ -54,7 +54,7 @@ describe("body pace", () => {
     judged.begin(1_000);
     for (let at = 1_000; at < untilMs; at += 100) {
       if ((at - 1_000) % everyMs === 0 && at > 1_000) judged.got(bytes, at);
-      if (at >= judged.dueAt && judged.isTooSlow(at)) return at - 1_000;
+      if (at >= judged.dueAt && judged.broken(at) !== undefined) return at - 1_000;
     }
     return undefined;
   }
@@ -74,7 +74,7 @@ describe("body pace", () => {
     held.begin(0);
     held.got(1, 15_000);
     held.resume(70_000);
-    expect(held.isTooSlow(80_000)).toBe(false);
+    expect(held.broken(80_000)).toBeUndefined();
     expect(held.dueAt).toBe(130_000);
   });
 });
