@@ -4,7 +4,7 @@ import type { Ledger } from "./ledger.ts";
 import type { LinkState } from "./links.ts";
 import { References } from "./references.ts";
 import { DIRTY, StreamState } from "./streams.ts";
-import { PeerLoad, violation } from "./violations.ts";
+import { type LiveFrameName, PeerLoad, violation } from "./violations.ts";
 
 /** What a frame that concerns the whole session asks of it. */
 export interface InboundEvents {
@@ -63,7 +63,8 @@ export class Inbound {
           this.#datagram(decoder.stream);
           break;
         default:
-          this.#sessionFrame(link, name, decoder, now);
+          // Behind READY a decoder lets no frame of the handshake through.
+          this.#sessionFrame(link, name as LiveFrameName, decoder, now);
       }
     }
   }
@@ -84,25 +85,28 @@ export class Inbound {
     receive.isAckOwed = false;
   }
 
-  #sessionFrame(link: LinkState, name: string, decoder: FrameDecoder, now: number): void {
+  #sessionFrame(link: LinkState, name: LiveFrameName, decoder: FrameDecoder, now: number): void {
     const ledger = this.#ledger;
     switch (name) {
       case "ping":
-        if (!link.liveness.ping(decoder.record("ping").id, now)) this.#load.changedNothing(now);
+        if (!link.liveness.ping(decoder.record("ping").id, now))
+          this.#load.changedNothing(name, now);
         break;
       case "pong":
-        if (!link.liveness.pong(decoder.record("pong").id, now)) this.#load.changedNothing(now);
+        if (!link.liveness.pong(decoder.record("pong").id, now))
+          this.#load.changedNothing(name, now);
         break;
       case "maxData":
-        if (!ledger.credit.raise(decoder.record("maxData").limit)) this.#load.changedNothing(now);
+        if (!ledger.credit.raise(decoder.record("maxData").limit))
+          this.#load.changedNothing(name, now);
         break;
       case "maxStreams":
         if (!ledger.streams.raiseOpenLimit(decoder.record("maxStreams").count))
-          this.#load.changedNothing(now);
+          this.#load.changedNothing(name, now);
         break;
       case "goAway": {
         const { code, retryAfterMs } = decoder.record("goAway");
-        if (!this.#events.goAway(code, retryAfterMs)) this.#load.changedNothing(now);
+        if (!this.#events.goAway(code, retryAfterMs)) this.#load.changedNothing(name, now);
         break;
       }
       case "close": {
@@ -113,7 +117,7 @@ export class Inbound {
       }
       default:
         // SYNC, RETIRE and LINKS speak of more than one link; with one link at a time nothing follows from them.
-        this.#load.changedNothing(now);
+        this.#load.changedNothing(name, now);
     }
   }
 
@@ -124,7 +128,7 @@ export class Inbound {
     if (ledger.streams.isOurs(id))
       this.#references.refuseState(id, "open", "which only we may open");
     if (ledger.streams.meaning(id) === "forgotten") {
-      this.#references.answer(id, now);
+      this.#references.answer(id, "open", now);
       return;
     }
     let stream = ledger.streams.get(id);
@@ -136,9 +140,9 @@ export class Inbound {
     } else if (stream.send.credit.raise(receiveLimit)) {
       ledger.wake(stream, now);
     } else if (data.length === 0) {
-      this.#load.changedNothing(now);
+      this.#load.changedNothing("open", now);
     }
-    this.#receive(link, stream, 0, data, fin, now);
+    this.#receive(link, stream, "open", 0, data, fin, now);
   }
 
   #accept(
@@ -176,13 +180,14 @@ export class Inbound {
   ): void {
     const frame = fin ? "dataFin" : "data";
     const stream = this.#references.findOrAnswer(id, frame, now);
-    if (stream !== undefined) this.#receive(link, stream, offset, bytes, fin, now);
+    if (stream !== undefined) this.#receive(link, stream, frame, offset, bytes, fin, now);
   }
 
   /** DATA, or the data of an OPEN. Every limit is checked to the byte before anything is counted. */
   #receive(
     link: LinkState,
     stream: StreamState,
+    frame: "open" | "data" | "dataFin",
     offset: number,
     bytes: Uint8Array,
     fin: boolean,
@@ -195,16 +200,16 @@ export class Inbound {
     const end = offset + bytes.length;
     if (!receive.isOpen) {
       if (receive.state === "dataRecvd" || receive.state === "dataRead")
-        this.#checkFinalSize(stream, end, fin);
+        this.#checkFinalSize(stream, frame, end, fin);
       ledger.options.trace.dropped("duplicateBytes", bytes.length);
-      this.#load.changedNothing(now);
+      this.#load.changedNothing(frame, now);
       this.#owe(link, stream, 0, now);
       return;
     }
     if (end > receive.window.limit) {
       throw violation(
         "FLOW_CONTROL",
-        "data",
+        frame,
         `Received ${end} bytes on stream ${stream.id}, allowed ${receive.window.limit}`,
       );
     }
@@ -213,15 +218,15 @@ export class Inbound {
       const total = ledger.window.received + fresh;
       throw violation(
         "FLOW_CONTROL",
-        "data",
+        frame,
         `Received ${total} bytes on all streams, allowed ${ledger.window.limit}`,
       );
     }
-    this.#checkFinalSize(stream, end, fin);
+    this.#checkFinalSize(stream, frame, end, fin);
     if (offset > receive.received) {
       throw violation(
         "PROTOCOL_VIOLATION",
-        "data",
+        frame,
         `Received offset ${offset} on stream ${stream.id}, expected ${receive.received}`,
       );
     }
@@ -239,7 +244,7 @@ export class Inbound {
       if (receive.stopCode === undefined) ledger.emit({ kind: "streamEnded", stream: stream.id });
     }
     if (fresh > 0 || fin) this.#owe(link, stream, Math.max(0, fresh), now);
-    else if (offset > 0 || bytes.length > 0) this.#load.changedNothing(now);
+    else if (offset > 0 || bytes.length > 0) this.#load.changedNothing(frame, now);
   }
 
   /** An ACK is owed, except for a stream we refused: the opener must keep its bytes. */
@@ -247,14 +252,19 @@ export class Inbound {
     if (!stream.isRefused) link.acks.add(stream, bytes, now);
   }
 
-  #checkFinalSize(stream: StreamState, end: number, fin: boolean): void {
+  #checkFinalSize(
+    stream: StreamState,
+    frame: "open" | "data" | "dataFin",
+    end: number,
+    fin: boolean,
+  ): void {
     const { finalSize, received } = stream.receive;
     const isBeyond = finalSize !== undefined && (end > finalSize || (fin && end !== finalSize));
     if (!isBeyond && !(fin && end < received)) return;
     const known = finalSize ?? received;
     throw violation(
       "FINAL_SIZE",
-      "data",
+      frame,
       `Received an end at ${end} on stream ${stream.id}, known are ${known} bytes`,
     );
   }
@@ -280,11 +290,18 @@ export class Inbound {
     }
     if (receive.isOpen) {
       const news = finalSize - receive.received;
-      if (finalSize > receive.window.limit || news > ledger.window.limit - ledger.window.received) {
+      if (finalSize > receive.window.limit) {
         throw violation(
           "FLOW_CONTROL",
           "reset",
-          `Received final size ${finalSize} on stream ${id}, which no limit allowed`,
+          `Received final size ${finalSize} on stream ${id}, allowed ${receive.window.limit}`,
+        );
+      }
+      if (news > ledger.window.limit - ledger.window.received) {
+        throw violation(
+          "FLOW_CONTROL",
+          "reset",
+          `Received final sizes of ${ledger.window.received + news} bytes on all streams, allowed ${ledger.window.limit}`,
         );
       }
       ledger.resetReceiving(stream, finalSize, now);
@@ -293,7 +310,7 @@ export class Inbound {
         ledger.emit({ kind: "streamReset", stream: id, code, remote: true });
       }
     } else {
-      this.#load.changedNothing(now);
+      this.#load.changedNothing("reset", now);
     }
     stream.isRefused = false;
     stream.hasPeerReset = true;
@@ -322,7 +339,7 @@ export class Inbound {
     else if (stream !== undefined && this.#ledger.resetSending(stream, code)) {
       this.#ledger.emit({ kind: "streamStopped", stream: id, code });
     } else {
-      this.#load.changedNothing(now);
+      this.#load.changedNothing("stopSending", now);
     }
   }
 
@@ -332,7 +349,7 @@ export class Inbound {
       const stream = this.#references.find(id, "ack");
       if (stream !== undefined && this.#ack(stream, received, ended)) hasChanged = true;
     }
-    if (!hasChanged) this.#load.changedNothing(now);
+    if (!hasChanged) this.#load.changedNothing("ack", now);
   }
 
   /** Returns false where the entry says nothing new. */
@@ -373,7 +390,7 @@ export class Inbound {
       hasChanged = true;
       this.#ledger.wake(stream, now);
     }
-    if (!hasChanged) this.#load.changedNothing(now);
+    if (!hasChanged) this.#load.changedNothing("maxStreamData", now);
   }
 
   #datagram(id: number): void {

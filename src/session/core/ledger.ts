@@ -115,11 +115,15 @@ export class Ledger implements GrowthConditions {
     );
   }
 
+  /** Most of them: a peer that does not read its answers gets no more of them. */
+  get forgottenMax(): number {
+    const { local, remote } = this.options;
+    return 2 * (local.initialMaxStreams + remote.initialMaxStreams);
+  }
+
   /** A repeat for a stream that is over here: it is answered, never delivered. */
   answerForgotten(id: StreamId): boolean {
-    const { local, remote } = this.options;
-    if (this.forgotten.length >= 2 * (local.initialMaxStreams + remote.initialMaxStreams))
-      return false;
+    if (this.forgotten.length >= this.forgottenMax) return false;
     this.forgotten.push(id);
     return true;
   }

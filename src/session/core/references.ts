@@ -25,16 +25,21 @@ export class References {
   /** For DATA, DATA_FIN and RESET: undefined for a forgotten stream, which is answered. */
   findOrAnswer(id: number, frame: LiveFrameName, now: number): StreamState | undefined {
     const stream = this.find(id, frame);
-    if (stream === undefined) this.answer(id, now);
+    if (stream === undefined) this.answer(id, frame, now);
     return stream;
   }
 
   /** A repeat for a stream that is over here. */
-  answer(id: number, now: number): void {
-    this.#load.changedNothing(now);
+  answer(id: number, frame: LiveFrameName, now: number): void {
+    this.#load.changedNothing(frame, now);
     if (this.#ledger.answerForgotten(id)) return;
     reached("forgottenFrames");
-    throw violation("EXCESSIVE_LOAD", "data", "Received too many frames for streams that are over");
+    const most = this.#ledger.forgottenMax;
+    throw violation(
+      "EXCESSIVE_LOAD",
+      frame,
+      `Received ${most + 1} frames for streams that are over and read no answer, allowed ${most}`,
+    );
   }
 
   /** The peer has no right to so many streams. */

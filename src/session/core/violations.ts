@@ -54,13 +54,13 @@ export class PeerLoad {
   readonly #idleFrames = new Rate(IDLE_FRAMES_WINDOW_MS);
 
   /** A frame changed nothing. */
-  changedNothing(now: number): void {
+  changedNothing(frame: LiveFrameName, now: number): void {
     const most = (IDLE_FRAMES_PER_SECOND * IDLE_FRAMES_WINDOW_MS) / 1_000;
     if (this.#idleFrames.count(now) <= most) return;
     reached("idleFrames");
     throw violation(
       "EXCESSIVE_LOAD",
-      "ping",
+      frame,
       `Received more than ${most} frames that change nothing in ${IDLE_FRAMES_WINDOW_MS} ms`,
     );
   }

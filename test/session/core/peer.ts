@@ -41,6 +41,10 @@ export interface PeerOptions {
 /** The side under test is the connector unless said: the peer opens even ids then, the core odd ones. */
 export class ScriptedPeer {
   readonly core: SessionCore;
+  readonly side: Side;
+  /** A kind the core accepts, and one its peer does. */
+  readonly kind: number;
+  readonly ourKind: number;
   now = 1_000;
   /** Sum of what the budget was told. */
   held = 0;
@@ -60,6 +64,9 @@ export class ScriptedPeer {
   constructor(options: PeerOptions = {}) {
     const { side = "connector", local, remote, budget, firstOrdinal } = options;
     const other: Side = side === "edge" ? "connector" : "edge";
+    this.side = side;
+    this.kind = DEFAULT_PARAMETERS[side].acceptKinds[0] as number;
+    this.ourKind = DEFAULT_PARAMETERS[other].acceptKinds[0] as number;
     this.#decoder = new FrameDecoder({ side: other, phase: "live", maxDatagram: 0 });
     this.core = new SessionCore({
       side,
@@ -86,6 +93,14 @@ export class ScriptedPeer {
     if (options.isAttached !== false) this.handle({ kind: "linkAttached", link: LINK });
   }
 
+  /** Id of the stream that the peer opens as its n-th, counted from 0; likewise `ours` of the core. */
+  theirs(ordinal: number): number {
+    return 2 * ordinal + (this.side === "edge" ? 1 : 0);
+  }
+  ours(ordinal: number): number {
+    return 2 * ordinal + (this.side === "edge" ? 0 : 1);
+  }
+
   handle(input: SessionInput): readonly SessionOutput[] {
     const outputs = [...this.core.handle(input, this.now)];
     this.outputs.push(...outputs);
@@ -106,7 +121,7 @@ export class ScriptedPeer {
     id: number,
     data: Uint8Array = new Uint8Array(0),
     fin = false,
-    kind = 1,
+    kind = this.kind,
   ): readonly SessionOutput[] {
     return this.send("open", { id, kind, fin, receiveLimit: 64 * 1_024, data });
   }
