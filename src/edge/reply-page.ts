@@ -13,17 +13,18 @@ export interface PageText {
   readonly requestId: string;
 }
 
-const STYLE = `:root{color-scheme:light dark;--ink:#1c2430;--soft:#5c6675;--line:#dfe3e8;--paper:#f6f7f9;--card:#fff;--mark:#b4541a}
-@media (prefers-color-scheme:dark){:root{--ink:#e6e9ee;--soft:#9aa4b2;--line:#2c3440;--paper:#11151b;--card:#181e26;--mark:#f0a060}}
+const STYLE = `:root{color-scheme:light dark;--paper:#fcfbf9;--ink:#191b1f;--soft:#5b626c;--line:#dcd9d3;--mark:#a63d0a}
+@media (prefers-color-scheme:dark){:root{--paper:#131518;--ink:#eceef1;--soft:#a0a8b3;--line:#33383f;--mark:#ffab6b}}
 *{box-sizing:border-box}
-body{margin:0;min-height:100vh;display:grid;place-items:center;padding:1.5rem;background:var(--paper);color:var(--ink);font:1rem/1.55 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
-main{width:100%;max-width:34rem;padding:2rem 2.25rem;background:var(--card);border:1px solid var(--line);border-radius:14px}
-.status{margin:0;color:var(--mark);font-weight:600;letter-spacing:.04em}
-h1{margin:.25rem 0 .75rem;font-size:1.5rem;line-height:1.25}
-p{margin:0 0 1rem}
-.host{font-weight:600;overflow-wrap:anywhere}
-footer{margin-top:1.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.8125rem;overflow-wrap:anywhere}
-code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace}`;
+body{margin:0;padding:clamp(3rem,18vh,12rem) 1.5rem 3rem;background:var(--paper);color:var(--ink);font:1.125rem/1.6 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",sans-serif}
+main{max-width:36rem;margin:0 auto;overflow-wrap:anywhere}
+p,h1,dl,dd{margin:0}
+.status{color:var(--mark);font-weight:600;font-variant-numeric:tabular-nums}
+.host{color:var(--soft)}
+h1{margin:.5rem 0 1rem;font-size:clamp(2rem,6vw,3rem);font-weight:700;line-height:1.1;letter-spacing:-.02em;text-wrap:balance}
+footer{margin-top:2.5rem;padding-top:1rem;border-top:1px solid var(--line);color:var(--soft);font-size:.875rem}
+dl{display:grid;grid-template-columns:max-content 1fr;gap:0 .75rem;align-items:baseline;margin-top:.25rem}
+dd{font-size:.8125rem;font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace}`;
 
 /** Nothing is loaded and nothing runs; only the style above, named by its hash, applies. */
 export const PAGE_POLICY = `default-src 'none'; style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'; base-uri 'none'; form-action 'none'`;
@@ -43,22 +44,28 @@ export function escapeHtml(text: string): string {
 
 /** Renders the page. @returns A complete HTML document, to be sent as UTF-8. */
 export function renderPage(text: PageText): string {
-  const host = text.host === undefined ? "" : `<p class="host">${escapeHtml(text.host)}</p>\n`;
+  const host = text.host === undefined ? "" : ` <span class="host">${escapeHtml(text.host)}</span>`;
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width,initial-scale=1">
 <meta name="robots" content="noindex">
-<title>${escapeHtml(text.title)}</title>
+<title>${escapeHtml(`${text.status} ${text.title}`)}</title>
 <style>${STYLE}</style>
 </head>
 <body>
 <main>
-<p class="status">${text.status}</p>
+<p><span class="status">${text.status}</span>${host}</p>
 <h1>${escapeHtml(text.title)}</h1>
-${host}<p>${escapeHtml(text.advice)}</p>
-<footer>Error <code>${escapeHtml(text.code)}</code> · Request <code>${escapeHtml(text.requestId)}</code></footer>
+<p>${escapeHtml(text.advice)}</p>
+<footer>
+<p>If you ask for help, pass this on:</p>
+<dl>
+<dt>Error</dt><dd>${escapeHtml(text.code)}</dd>
+<dt>Request</dt><dd>${escapeHtml(text.requestId)}</dd>
+</dl>
+</footer>
 </main>
 </body>
 </html>

@@ -3,8 +3,10 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { connect } from "node:tls";
 import { isInstalled, Program, run, SEARCH_PATH } from "../binary/program.ts";
+import { naughtyStrings } from "../naughty.ts";
 import { within } from "../within.ts";
-import { answered, CAN_RUN, curl, DOMAIN, TestEdge, Tunnel, valuesOf } from "./rig.ts";
+import { answered, CAN_RUN, curl, DOMAIN, freePort, TestEdge, Tunnel, valuesOf } from "./rig.ts";
+import { Visitor } from "./visitor.ts";
 
 const HAS_OPENSSL = isInstalled("openssl");
 
@@ -97,6 +99,70 @@ describe.skipIf(!CAN_RUN)("answers of the edge itself", () => {
     const { status, fields } = await tunnel.get("/");
     expect([status, valuesOf(fields, "tunl-error")]).toEqual([503, ["TUNNEL_OFFLINE"]]);
     expect(Number(valuesOf(fields, "retry-after")[0])).toBeGreaterThan(0);
+  });
+
+  test("HEAD has the fields of GET and nothing behind them", async () => {
+    const target = url(`nobody.${DOMAIN}`);
+    const got = answered(await curl(edge, ["-i", target]));
+    const head = answered(await curl(edge, ["-i", "-I", target]));
+    expect([head.status, head.body]).toEqual([404, ""]);
+    const names = (fields: typeof got.fields): string[] => fields.map(([name]) => name);
+    expect(names(head.fields)).toEqual(names(got.fields));
+    expect(valuesOf(head.fields, "content-length")).toEqual([String(got.body.length)]);
+    expect(valuesOf(head.fields, "proxy-status")).toEqual(["edge; error=destination_not_found"]);
+    // Bytes behind the head would be the next answer of this connection.
+    using visitor = await Visitor.open(edge, `nobody.${DOMAIN}`);
+    const request = `/ HTTP/1.1\r\nHost: ${visitor.authority}\r\n\r\n`;
+    visitor.send(`HEAD ${request}GET ${request}`);
+    await visitor.head();
+    expect((await visitor.answer()).body).toContain("NO_ROUTE");
+  });
+
+  test("nothing that a visitor sends comes back but the hostname [S-70]", async () => {
+    const strings = ["<script>alert(1)</script>", ...naughtyStrings()];
+    using visitor = await Visitor.open(edge, `nobody.${DOMAIN}`);
+    const ask = async (text: string): Promise<string> => {
+      const bytes = Buffer.from(text).subarray(0, 300);
+      const path = [...bytes].map((byte) => `%${byte.toString(16).padStart(2, "0")}`).join("");
+      const value = bytes
+        .toString("latin1")
+        .replaceAll(/[\0-\x1f\x7f]/g, "")
+        .trim();
+      visitor.send(
+        `GET /${path}?q=${path} HTTP/1.1\r\nHost: ${visitor.authority}\r\nAccept: text/html\r\n` +
+          `User-Agent: ${value}\r\nReferer: ${value}\r\nCookie: a=${value}\r\nX-Forwarded-Host: ${value}\r\n\r\n`,
+      );
+      const { status, body } = await visitor.answer();
+      expect([text, status]).toEqual([text, 404]);
+      return body.replace(/<dd>[0-9a-f]{32}<\/dd>/, "<dd>ID</dd>");
+    };
+    const plain = await ask("harmless");
+    expect(plain).toContain(`<span class="host">nobody.${DOMAIN}</span>`);
+    for (const text of strings) expect(await ask(text)).toBe(plain);
+  });
+
+  test("an origin that fails shows nothing of what is inside", async () => {
+    const port = await freePort();
+    const label = "desk-of-somebody";
+    const target = `http://127.0.0.1:${port}`;
+    await using tunnel = await Tunnel.start({
+      target,
+      name: "fails",
+      edge,
+      flags: ["--label", label],
+    });
+    for (const accept of ["text/html", "application/json", "*/*"]) {
+      const answer = await tunnel.get("/inside", ["-H", `Accept: ${accept}`]);
+      expect([answer.status, valuesOf(answer.fields, "tunl-error")]).toEqual([
+        502,
+        ["ORIGIN_REFUSED"],
+      ]);
+      const [id = ""] = valuesOf(answer.fields, "x-tunl-request-id");
+      expect(answer.body).toContain(id);
+      const all = JSON.stringify(answer).replaceAll(id, "");
+      for (const secret of [String(port), label, "127.0.0.1", "localhost:", "/inside", "ECONN"])
+        expect(all).not.toContain(secret);
+    }
   });
 
   test("a Host that is not the connection's: 421", async () => {

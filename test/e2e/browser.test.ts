@@ -1,30 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { type Browser, chromium } from "playwright-core";
-import { isInstalled, SEARCH_PATH } from "../binary/program.ts";
+import type { Browser } from "playwright-core";
+import { CAN_BROWSE, launchBrowser, WAIT_MS } from "./chromium.ts";
 import { App, CAN_RUN, DOMAIN, freePort, Tunnel } from "./rig.ts";
 
-const CHROMIUM = "chromium";
-const CAN_BROWSE = isInstalled(CHROMIUM) && CAN_RUN;
 /** Pictures of every run, for whoever wants to look; not committed. */
 const PICTURES = fileURLToPath(new URL("../../dist/test/", import.meta.url));
 const SIZE = { width: 900, height: 600 };
-const WAIT_MS = 15_000;
 
-const FLAGS = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-quic",
-  "--no-first-run",
-  "--no-proxy-server",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  `--host-resolver-rules=MAP *.${DOMAIN} 127.0.0.1`,
-];
-
-describe.skipIf(!CAN_BROWSE)("a browser through the tunnel", () => {
+describe.skipIf(!CAN_BROWSE || !CAN_RUN)("a browser through the tunnel", () => {
   let app: App;
   let tunnel: Tunnel;
   let browser: Browser;
@@ -33,12 +18,7 @@ describe.skipIf(!CAN_BROWSE)("a browser through the tunnel", () => {
     mkdirSync(PICTURES, { recursive: true });
     app = await App.start();
     tunnel = await Tunnel.start({ target: String(app.port) });
-    browser = await chromium.launch({
-      executablePath: Bun.which(CHROMIUM, { PATH: SEARCH_PATH }) ?? CHROMIUM,
-      headless: true,
-      args: FLAGS,
-      timeout: WAIT_MS,
-    });
+    browser = await launchBrowser();
   }, 60_000);
 
   afterAll(async () => {

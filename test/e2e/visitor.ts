@@ -56,9 +56,18 @@ export class Visitor implements Disposable {
   }
 
   /** The next answer. @throws when the connection ends before. */
-  async answer(): Promise<Reply> {
+  answer(): Promise<Reply> {
+    return this.#next(true);
+  }
+
+  /** The next answer to HEAD: its fields announce a body that does not follow. */
+  head(): Promise<Reply> {
+    return this.#next(false);
+  }
+
+  async #next(hasBody: boolean): Promise<Reply> {
     for (;;) {
-      const reply = this.#take();
+      const reply = this.#take(hasBody);
       if (reply !== undefined) return reply;
       if (this.#end !== undefined)
         throw new Error(`No whole answer: ${this.#end}; so far ${JSON.stringify(this.#text)}`);
@@ -68,11 +77,12 @@ export class Visitor implements Disposable {
     }
   }
 
-  #take(): Reply | undefined {
+  #take(hasBody: boolean): Reply | undefined {
     const end = this.#text.indexOf("\r\n\r\n");
     if (end < 0) return undefined;
     const head = this.#text.slice(0, end);
-    const length = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
+    const announced = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
+    const length = hasBody ? announced : 0;
     const next = end + 4 + length;
     if (this.#text.length < next) return undefined;
     const body = this.#text.slice(end + 4, next);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test";
-import { existsSync, readFileSync } from "node:fs";
-import { join, resolve } from "node:path";
 import { ANSWERS, answer, type AnswerCode } from "../../src/edge/reply.ts";
 import { escapeHtml } from "../../src/edge/reply-page.ts";
+import { expectGolden } from "../golden.ts";
+import { naughtyStrings } from "../naughty.ts";
 
 const requestId = Uint8Array.from({ length: 16 }, (_, index) => index * 17);
 const HEX = "00112233445566778899aabbccddeeff";
@@ -59,6 +59,40 @@ describe("answers made by tunl", () => {
     expect(fieldsOf(fields).get("content-type")).toBe(type);
   });
 
+  test.each(codes)("%s looks as its golden file, in all three forms", (code) => {
+    const host = "app.example.com";
+    const forms = ["text/html", "application/json", "*/*"].map((accept) => {
+      const { status, reason, fields, body } = answer(code, { accept, host, requestId });
+      const head = decode(fields).replaceAll("\r\n", "\n");
+      return `HTTP/1.1 ${status} ${decode(reason)}\n${head}\n${decode(body)}`;
+    });
+    const text = forms
+      .join("\n")
+      .replaceAll(/^Date: .*$/gm, "Date: …")
+      // The style is the same everywhere and stands in page.txt.
+      .replaceAll(/'sha256-[^']*'/g, "'sha256-…'")
+      .replaceAll(/<style>[^]*?<\/style>/g, "<style>…</style>");
+    expectGolden(`answers/${code}.txt`, text);
+  });
+
+  test("a whole page looks as its golden file, and is small", () => {
+    const context = { accept: "text/html", host: "app.example.com", requestId };
+    const { body } = answer("TUNNEL_OFFLINE", context);
+    expectGolden("answers/page.txt", decode(body));
+    expect(body.length).toBeLessThan(3_000);
+  });
+
+  test("what the visitor can do is in every answer, in one or two whole sentences", () => {
+    for (const code of codes) {
+      const { title, advice } = ANSWERS[code];
+      expect(title).toMatch(/^[A-Z][A-Za-z ]+[a-z]$/);
+      expect(advice).toMatch(/^[A-Z](?:[^.]|\.\d| )+\.(?: [A-Z](?:[^.]|\.\d)+\.){0,2}$/);
+      expect(advice).toMatch(
+        /\b(?:[Tt]ry again|[Cc]heck|[Uu]se|[Ss]end|[Ll]oad|[Dd]elete|Log in|Ask|Shorten|owner)\b/,
+      );
+    }
+  });
+
   test("JSON names code, sentence, host and request id", () => {
     const { body } = answer("TUNNEL_OFFLINE", {
       accept: "application/json",
@@ -71,6 +105,7 @@ describe("answers made by tunl", () => {
       status: 503,
       host: "app.example.com",
       requestId: HEX,
+      retryAfter: 30,
     });
   });
 
@@ -123,15 +158,15 @@ describe("answers made by tunl", () => {
       `"><img src=x onerror=alert(1)>`,
       "a\r\nSet-Cookie: x",
       "é".repeat(900),
-      ...naughty(),
+      ...naughtyStrings(),
     ];
     expect(hosts.length).toBeGreaterThan(3);
     const shell = decode(answer("NO_ROUTE", { accept: "text/html", host: "HOST", requestId }).body);
     for (const host of hosts) {
       const page = decode(answer("NO_ROUTE", { accept: "text/html", host, requestId }).body);
-      const shown = /<p class="host">([^<>"']*)<\/p>/.exec(page)?.[1];
+      const shown = /<span class="host">([^<>"']*)<\/span>/.exec(page)?.[1];
       // Everything but the escaped name is, byte for byte, the page of a harmless host.
-      if (host !== "") expect(page.replace(`>${shown}<`, ">HOST<")).toBe(shell);
+      if (host !== "") expect(page.replace(`"host">${shown}<`, '"host">HOST<')).toBe(shell);
       const text = decode(answer("NO_ROUTE", { host, requestId }).body);
       expect(text.trimEnd()).not.toContain("\n");
       const json = decode(answer("NO_ROUTE", { accept: "application/json", host, requestId }).body);
@@ -147,14 +182,3 @@ describe("answers made by tunl", () => {
     );
   });
 });
-
-function naughty(): string[] {
-  const folder = process.env.TUNL_CORPORA ?? resolve(import.meta.dir, "../../../shared/corpora");
-  const path = join(folder, "naughty-strings.jsonl");
-  if (!existsSync(path)) {
-    console.warn(`skipped: ${path} is not there (set TUNL_CORPORA)`);
-    return [];
-  }
-  const lines = readFileSync(path, "utf8").trimEnd().split("\n");
-  return lines.map((line) => (JSON.parse(line) as { text: string }).text);
-}
