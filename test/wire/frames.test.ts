@@ -10,6 +10,7 @@ import {
   WireError,
 } from "../../src/wire/index.ts";
 import { Random, seedOf } from "../msgpack/random.ts";
+import { framed, valuesOf } from "./damage.ts";
 import { formAt, wrongValues } from "./forms.ts";
 import { feedAll, hexOf, randomFrame, randomRecord, readerOf, toPlain } from "./samples.ts";
 
@@ -25,14 +26,6 @@ function codeOf(decoder: FrameDecoder, bytes: Uint8Array): string {
     if (error instanceof WireError) return error.code;
     throw error;
   }
-}
-
-/** A payload under the head of its frame, in the smallest form. */
-function framed(spec: FrameSpec, payload: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(6 + payload.length);
-  writeExt32Head(frame, 0, spec.type, payload.length);
-  frame.set(payload, 6);
-  return frame;
 }
 
 /** The payload of a frame in any form. */
@@ -170,7 +163,7 @@ describe.each(ARRAYS)("array frame %s", (_label, spec) => {
     const longer = Uint8Array.from([...payload, 0xc0]);
     expect(codeOf(readerOf(spec), framed(spec, longer))).toBe("FRAME_ENCODING");
     expect(codeOf(readerOf(spec), framed(spec, payload.subarray(0, -1)))).toBe("FRAME_ENCODING");
-    const values = valuesOf(spec);
+    const values = valuesOf(spec, random);
     expect(codeOf(readerOf(spec), framed(spec, encode([...values, null])))).toBe("FRAME_ENCODING");
     // A SYNC may name fewer live links, but not none.
     const fewer = values.slice(0, spec.name === "sync" ? 1 : -1);
@@ -179,7 +172,7 @@ describe.each(ARRAYS)("array frame %s", (_label, spec) => {
   });
 
   test("each position of a wrong type or out of range is refused", () => {
-    const values = valuesOf(spec);
+    const values = valuesOf(spec, random);
     let refused = 0;
     for (const position of values.keys()) {
       for (const wrong of wrongValues(formAt(spec, position))) {
@@ -201,16 +194,6 @@ function small(spec: FrameSpec): Uint8Array {
     if (frame.length < 600) return frame;
   }
   throw new Error(`No small ${spec.label} in 1,000 attempts`);
-}
-
-/** The values of a small record in wire order, groups flattened. */
-function valuesOf(spec: FrameSpec): unknown[] {
-  const record = randomRecord(spec.name as "ack", random) as { readonly [name: string]: unknown };
-  return Object.entries(record).flatMap(([name, value]) => {
-    if (name === "entries")
-      return (value as object[]).slice(0, 2).flatMap((group) => Object.values(group));
-    return name === "live" ? (value as unknown[]) : [value];
-  });
 }
 
 describe("frames", () => {
