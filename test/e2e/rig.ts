@@ -24,6 +24,8 @@ const NO_SOURCE_LIMITS = "limits: {connectionsPerIp: off, acceptPerIp: off}\n";
 export interface EdgeSetup {
   /** More flags of `tunl edge`. */
   readonly flags?: readonly string[];
+  /** More lines of its `edge.yml`. */
+  readonly settings?: string;
   /** Port of 127.0.0.1; the system chooses if absent. */
   readonly port?: number;
   /** True: redirects to https on another port of 127.0.0.1. */
@@ -48,10 +50,10 @@ export class TestEdge implements AsyncDisposable {
   }
 
   static async start(setup: EdgeSetup = {}): Promise<TestEdge> {
-    const { flags = [], port = 0, hasPlain = false, home, environment } = setup;
+    const { flags = [], settings = "", port = 0, hasPlain = false, home, environment } = setup;
     const ownHome = home === undefined ? new Home() : undefined;
     const path = home ?? (ownHome as Home).path;
-    writeFileSync(join(path, "edge.yml"), NO_SOURCE_LIMITS, { mode: 0o600 });
+    writeFileSync(join(path, "edge.yml"), NO_SOURCE_LIMITS + settings, { mode: 0o600 });
     const words: Readonly<Record<string, string>> = {
       "127.0.0.1:0": `127.0.0.1:${port}`,
       ...(hasPlain && { off: "127.0.0.1:0" }),

@@ -81,6 +81,11 @@ export class Visitor implements Disposable {
     const end = this.#text.indexOf("\r\n\r\n");
     if (end < 0) return undefined;
     const head = this.#text.slice(0, end);
+    if (/^HTTP\/1.1 1(?!01)/.test(head)) {
+      // An interim one.
+      this.#text = this.#text.slice(end + 4);
+      return this.#take(hasBody);
+    }
     const announced = Number(/^content-length: (\d+)$/im.exec(head)?.[1] ?? 0);
     const length = hasBody ? announced : 0;
     const next = end + 4 + length;
