@@ -189,7 +189,7 @@ export class Uplink {
         local: this.#options.parameters,
         remote: link.parameters,
         trace: this.#options.trace,
-        budget: this.#options.budget.forSession("connector"),
+        budget: this.#options.budget,
       },
       {
         accept: (stream, kind) => this.#events.accept(stream, kind),

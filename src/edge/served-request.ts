@@ -174,7 +174,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
       this.#pipeline.options.log.warn("exchange.fault", detail, { requestId, tunnel });
     }
     if (this.#isAnswered) {
-      this.#visit.reply.cut(code === EXCHANGE_CODES.PEER_RESET ? "reset" : "truncated");
+      this.#visit.reply.cut(isResetFor(code) ? "reset" : "truncated");
       this.#over();
     } else {
       this.#fail(answerToCut(code, remote));
@@ -267,6 +267,11 @@ const CODE_OF_LEAVING = {
   short: EXCHANGE_CODES.TRUNCATED,
   stalled: EXCHANGE_CODES.TIMEOUT,
 } as const;
+
+/** An origin's RST passes as it is; what an evicted stream left in the visitor's queue is to be freed, not written. */
+function isResetFor(code: number): boolean {
+  return code === EXCHANGE_CODES.PEER_RESET || code === EXCHANGE_CODES.OVERLOADED;
+}
 
 /** What a visitor is told when the exchange was cut before a head. */
 function answerToCut(code: number, remote: boolean): AnswerCode {

@@ -170,7 +170,7 @@ export class Sessions {
         local: parameters,
         remote: proven.parameters,
         trace: traceTo(scoped),
-        budget: this.#budget.forSession("edge"),
+        budget: this.#budget,
       },
       {
         accept: (stream, kind) =>

@@ -141,7 +141,9 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
 
   reset(code: number, remote: boolean): void {
     if (!remote) this.#outgoing = "reset";
-    if (this.#incoming === "over") {
+    // Evicted after their direction was whole: what was not taken of it yet must not be taken any more.
+    const isEvicted = !remote && code === EXCHANGE_CODES.OVERLOADED;
+    if (this.#incoming === "over" && !isEvicted) {
       // Lost with the session after their direction was whole: only ours is cut.
       if (!remote) this.events?.stopped(code);
       return;

@@ -1,5 +1,6 @@
 // This file is the shell of one session: its links, its one timer, the loop that performs what the core decided. PROTOCOL §9.
 import { SESSION_CODES, STREAM_CODES } from "../wire/index.ts";
+import type { BudgetPart, ProcessBudget } from "./budget.ts";
 import {
   type LinkNumber,
   SessionCore,
@@ -22,6 +23,11 @@ export interface SessionEvents {
   status(status: SessionStatus): void;
   /** A bug: a handler above threw and its stream was reset, or (no stream) the core did and the session ends. */
   fault(error: unknown, stream: StreamId | undefined): void;
+}
+
+/** What a session is made of, and the memory it shares with the others of the process. */
+export interface DriverOptions extends Omit<SessionOptions, "budget"> {
+  readonly budget: ProcessBudget;
 }
 
 /** A timer is moved only when it must fire earlier by more than this, ms. */
@@ -67,6 +73,7 @@ class SessionStream implements Stream {
 /** One session over real sockets. */
 export class Session {
   readonly #core: SessionCore;
+  readonly #budget: BudgetPart;
   readonly #events: SessionEvents;
   readonly #links = new Map<LinkNumber, SocketLink>();
   /** Links that asked for a batch. */
@@ -80,8 +87,11 @@ export class Session {
   #isPerforming = false;
   #now = 0;
 
-  constructor(options: SessionOptions, events: SessionEvents) {
-    this.#core = new SessionCore(options);
+  constructor(options: DriverOptions, events: SessionEvents) {
+    this.#budget = options.budget.forSession(options.side);
+    // The tick lets the core look at the pressure again.
+    this.#budget.whenFull = () => void this.touch();
+    this.#core = new SessionCore({ ...options, budget: this.#budget });
     this.#events = events;
   }
 
@@ -227,8 +237,15 @@ export class Session {
         link?.close();
         break;
       }
+      case "pauseLink":
+        this.#links.get(output.link)?.pause();
+        break;
+      case "resumeLink":
+        this.#links.get(output.link)?.resume();
+        break;
       case "status":
         if (output.status.name === "closed") this.#isClosed = true;
+        if (this.#isClosed) this.#budget.end();
         if (output.status.name !== "attached") this.#isDraining = true;
         this.#events.status(output.status);
         break;

@@ -47,6 +47,15 @@ export class SocketLink {
     this.#socket.write(buffer.subarray(0, length), this.#written);
   }
 
+  /** No more bytes are read: the kernel's buffer fills, then the peer's. A FIN goes unnoticed meanwhile. */
+  pause(): void {
+    this.#socket.pause();
+  }
+
+  resume(): void {
+    if (!this.#isOver) this.#socket.resume();
+  }
+
   /** Ends the link after what was written; a peer that does not read cannot hold it. */
   close(): void {
     this.#isOver = true;

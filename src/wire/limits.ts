@@ -131,6 +131,8 @@ export const STREAMS_LEFT_LOW = 8;
 export const W_FLOOR = 64 * KIB;
 /** A window is not halved below this. */
 export const W_MIN = 256 * KIB;
+/** A window is halved when more than half of it waited for so long, or for two round trips if that is longer. */
+export const SLOW_MS = 250;
 /** Largest first window of a stream. */
 export const W_INIT = 4 * MIB;
 /** Largest window of a stream. */

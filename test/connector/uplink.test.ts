@@ -102,7 +102,7 @@ class TestEdge implements AsyncDisposable {
             local: { ...DEFAULT_PARAMETERS.edge, resumeMs: 0 },
             remote: link.proven.parameters,
             trace: SILENT,
-            budget: new ProcessBudget(1 << 30).forSession("edge"),
+            budget: new ProcessBudget(1 << 30),
           },
           { accept: () => undefined, status: () => undefined, fault: () => undefined },
         );

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash, type Hash } from "node:crypto";
 import {
   DEFAULT_PARAMETERS,
+  ProcessBudget,
   Session,
   SESSION_CODES,
   type SessionStatus,
@@ -87,7 +88,7 @@ class End {
   readonly statuses: SessionStatus[] = [];
   readonly faults: { readonly error: unknown; readonly stream: StreamId }[] = [];
   readonly accepted: Reader[] = [];
-  held = 0;
+  readonly budget = new ProcessBudget(1_024 * MIB);
   isRefusing = false;
   onAccept: ((reader: Reader) => void) | undefined;
   readonly #side: Side;
@@ -107,15 +108,7 @@ class End {
           dropped: () => undefined,
           violation: () => undefined,
         },
-        budget: {
-          receive: 64 * MIB,
-          retain: 16 * MIB,
-          unsent: 16 * MIB,
-          pressure: () => 0,
-          hold: (bytes) => {
-            this.held += bytes;
-          },
-        },
+        budget: this.budget,
       },
       {
         accept: (stream) => {
@@ -209,7 +202,10 @@ describe("driver", () => {
       expect([reader.received, opened.reader.received]).toEqual([VOLUME, VOLUME]);
       expect(reader.hash.digest("hex")).toBe(up.digest("hex"));
       expect(opened.reader.hash.digest("hex")).toBe(sent[0]?.digest("hex") ?? "nothing was sent");
-      for (const { session, held } of [edge, connector]) {
+      for (const {
+        session,
+        budget: { held },
+      } of [edge, connector]) {
         const { retained, unsent, received, consumed, streams } = session.stats();
         expect([retained, unsent, received - consumed, streams, held]).toEqual([0, 0, 0, 0, 0]);
       }
@@ -300,12 +296,12 @@ describe("driver", () => {
       [lost, "closed"],
       [lost, "closed"],
     ]);
-    expect([edge.session.isClosed, connector.session.isClosed, edge.held, connector.held]).toEqual([
-      true,
-      true,
-      0,
-      0,
-    ]);
+    expect([
+      edge.session.isClosed,
+      connector.session.isClosed,
+      edge.budget.held,
+      connector.budget.held,
+    ]).toEqual([true, true, 0, 0]);
   });
 
   test("closes with a code that the other side sees, and ends the link", async () => {

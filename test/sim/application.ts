@@ -8,6 +8,7 @@ import type { Shell, StreamOutput } from "./shell.ts";
 import { fail, type HalfTruth, other, type StreamTruth, type Truth } from "./truth.ts";
 
 const REFUSED = STREAM_CODES.REFUSED.code;
+const OVERLOADED = STREAM_CODES.OVERLOADED.code;
 
 /** How a stream is read. */
 type Reading = "eager" | "late" | "never";
@@ -54,6 +55,8 @@ export class Application {
   opened = 0;
   bytesRead = 0;
   refusals = 0;
+  /** Streams that our session gave up because we do not read. */
+  evictions = 0;
   isClosed = false;
   closedCode: number | undefined;
   readonly #options: ApplicationOptions;
@@ -376,8 +379,13 @@ export class Application {
         fail(`stream ${truth.id} was reset with ${code}, its writer said ${theirs.resetCode}`);
       if (stream.outcome === "stopped") fail(`stream ${truth.id} was reset after we stopped it`);
     }
-    // The session is over: nothing of ours goes on either.
-    if (!remote) ours.resetCode ??= code;
+    // The session is over, or it evicted the stream: nothing of ours goes on either.
+    if (!remote) {
+      ours.resetCode ??= code;
+      theirs.stopCode ??= code;
+      stream.left = 0;
+      if (code === OVERLOADED) this.evictions += 1;
+    }
     if (stream.outcome === "ended" && remote) fail(`stream ${truth.id} was reset after it ended`);
     if (stream.outcome !== "ended" && stream.outcome !== "stopped") stream.outcome = "reset";
     this.#drop(stream);

@@ -57,7 +57,7 @@ export function scenarioOf(seed: number): Scenario {
     pipes: { edge: pipe(random), connector: pipe(random) },
     fault: fault(random, activeMs),
     activeMs,
-    pressures: random.chance(0.3) ? [0, 0.85, 0.97] : [0],
+    pressures: random.chance(0.3) ? [0, 0.85, 0.97, 1] : [0],
   };
 }
 

@@ -48,6 +48,11 @@ export class Shell {
   #timerAt = Number.POSITIVE_INFINITY;
   #timerTurn = 0;
   #waiting: (() => void)[] = [];
+  /** How often the core closed its read valve. */
+  pauses = 0;
+  #isPaused = false;
+  /** What arrived on a link that is not read. */
+  readonly #unread: (() => void)[] = [];
   /** Consecutive ticks that wrote nothing: a loop that spins. */
   #idleTicks = 0;
 
@@ -71,17 +76,31 @@ export class Shell {
   }
 
   bytes(bytes: Uint8Array): void {
-    this.#when(() => {
+    this.#read(() => {
       if (this.#pipe !== undefined) this.#handle({ kind: "linkBytes", link: NUMBER, bytes });
     });
   }
 
   lost(cause: LinkLoss): void {
-    this.#when(() => {
+    // A socket that is not read does not notice its end either.
+    this.#read(() => {
       if (this.#pipe === undefined) return;
       this.#pipe = undefined;
       this.#handle({ kind: "linkLost", link: NUMBER, cause });
     });
+  }
+
+  #read(run: () => void): void {
+    if (this.#isPaused || this.#unread.length > 0) this.#unread.push(run);
+    else this.#when(run);
+  }
+
+  /** The link is read again: what waited comes one by one, until it is paused anew. */
+  #readOn(): void {
+    const run = this.#isPaused ? undefined : this.#unread.shift();
+    if (run === undefined) return;
+    run();
+    this.#clock.at(this.#clock.now, () => this.#when(() => this.#readOn()));
   }
 
   /** The core has outputs that the application has not seen yet. */
@@ -159,6 +178,14 @@ export class Shell {
       case "wantWrite":
         this.#wantsWrite = true;
         this.#scheduleTick();
+        break;
+      case "pauseLink":
+        this.#isPaused = true;
+        this.pauses += 1;
+        break;
+      case "resumeLink":
+        this.#isPaused = false;
+        this.#clock.at(this.#clock.now, () => this.#when(() => this.#readOn()));
         break;
       case "closeLink": {
         const pipe = this.#pipe;

@@ -58,6 +58,8 @@ function expectWork(outcomes: readonly Outcome[]): void {
   expect(sum(({ bytes }) => bytes)).toBeGreaterThan(100_000 * count);
   expect(sum(({ frames }) => frames)).toBeGreaterThan(100 * count);
   expect(sum(({ refusals }) => refusals)).toBeGreaterThan(count);
+  expect(sum(({ evictions }) => evictions)).toBeGreaterThan(count / 10);
+  expect(sum(({ pauses }) => pauses)).toBeGreaterThan(count / 10);
   expect(sum(({ isCutShort }) => (isCutShort ? 1 : 0))).toBeGreaterThan(count / 5);
   expect(sum(({ isClosedByPeer }) => (isClosedByPeer ? 1 : 0))).toBeGreaterThan(count / 50);
 }

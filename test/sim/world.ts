@@ -24,6 +24,9 @@ export interface Outcome {
   readonly bytes: number;
   readonly frames: number;
   readonly refusals: number;
+  readonly evictions: number;
+  /** How often a core stopped reading its link. */
+  readonly pauses: number;
   /** The session ended before everything was over. */
   readonly isCutShort: boolean;
   /** CLOSE reached the other side. */
@@ -348,6 +351,8 @@ export class World {
       bytes: sum(({ application }) => application.bytesRead),
       frames: sum(({ tap }) => tap.frames),
       refusals: sum(({ application }) => application.refusals),
+      evictions: sum(({ application }) => application.evictions),
+      pauses: sum(({ shell }) => shell.pauses),
       isCutShort: this.#isEnding,
       isClosedByPeer: SIDES.every(
         (side) => this.#ends[side].application.closedCode === SESSION_CODES.SHUTDOWN.code,

@@ -277,6 +277,7 @@ export class VisitorConnection
     // A body nobody wants any more is not waited for: what is still to come is dropped by the lingering close.
     if (!exchange.isComplete) exchange.cease();
     if (this.#outlet.queued > 0) return;
+    exchange.abandon();
     this.#exchange = undefined;
     if (this.#isLast || !exchange.isComplete) return this.#shut();
     this.#state = "head";
@@ -427,7 +428,9 @@ export class VisitorConnection
   #shut(): void {
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
-    this.#exchange?.abandon();
+    // What waits to be taken may still be cut.
+    if (this.#outlet.queued > 0 && this.#exchange?.reply.isEnded === true) this.#exchange.drop();
+    else this.#exchange?.abandon();
     if (this.#outlet.queued === 0) this.#exchange = undefined;
     this.#outlet.end();
     this.#intake.clear();

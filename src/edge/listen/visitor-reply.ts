@@ -33,7 +33,8 @@ export interface ReplyOwner {
 }
 
 /**
- * open → streaming → over, or open → upgraded → finished → over: a finished upgrade still passes a reset on.
+ * open → streaming or upgraded → ended → over. Until it is taken, what has ended can still be cut: an upgrade passes a
+ * reset on, and the end of an evicted stream may wait in a queue that is to be freed.
  *
  * A response of unknown length is chunked towards 1.1 and ends with the connection towards 1.0. One that is cut
  * never looks whole: with a length, bytes are missing; chunked, the last chunk is; close-delimited, RST takes the
@@ -43,7 +44,7 @@ export class VisitorReply implements Reply {
   readonly #owner: ReplyOwner;
   readonly #head: RequestHead;
   readonly #acceptsTrailers: boolean;
-  #state: "open" | "streaming" | "upgraded" | "finished" | "over" = "open";
+  #state: "open" | "streaming" | "upgraded" | "ended" | "over" = "open";
   #isHeadSent = false;
   #isLast = false;
   #framing: FramingToWrite["kind"] = "none";
@@ -59,9 +60,14 @@ export class VisitorReply implements Reply {
     return this.#isHeadSent;
   }
 
+  /** True once the response is complete, while it can still be cut. */
+  get isEnded(): boolean {
+    return this.#state === "ended";
+  }
+
   /** True once the response is complete or given up. */
   get isOver(): boolean {
-    return this.#state === "over";
+    return this.#state === "ended" || this.#state === "over";
   }
 
   interim(status: number, fields: Uint8Array): void {
@@ -125,7 +131,7 @@ export class VisitorReply implements Reply {
 
   end(trailers: Uint8Array | undefined): void {
     if (this.#state === "upgraded") {
-      this.#state = "finished";
+      this.#state = "ended";
       this.#owner.finish();
       return;
     }
@@ -135,7 +141,7 @@ export class VisitorReply implements Reply {
     // Bytes are missing: the message is cut, not padded (http.md §3.2).
     if (rest === false) return this.cut("truncated");
     for (const part of rest) this.#writeOverhead(part);
-    this.#state = "over";
+    this.#state = "ended";
     this.#owner.endResponse(this.#isLast);
   }
 

@@ -92,7 +92,7 @@ export class Batch {
     if (link.isClosing) return false;
     if (link.liveness.isPingDue || link.liveness.pongId !== undefined) return true;
     if (ledger.owing > 0 || ledger.hasSessionDebts) return true;
-    return !ledger.scheduler.isIdle && ledger.canSendBytes;
+    return !ledger.scheduler.isIdle && ledger.hasRoomOn(link);
   }
 
   /** @returns Bytes written to the start of `into`, 0 for nothing. */
@@ -188,7 +188,7 @@ export class Batch {
     const ledger = this.#ledger;
     const rttMs = link.liveness.rtt.minimum;
     let hasSent = false;
-    while (this.#end - this.#at >= SMALLEST_ROOM && ledger.canSendBytes) {
+    while (this.#end - this.#at >= SMALLEST_ROOM && ledger.hasRoomOn(link)) {
       const stream = ledger.scheduler.next();
       if (stream === undefined) break;
       if (!ledger.isSendable(stream)) {

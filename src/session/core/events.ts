@@ -56,7 +56,11 @@ export type SessionOutput =
       readonly replay?: readonly Uint8Array[];
     }
   | { readonly kind: "streamStopped"; readonly stream: StreamId; readonly code: number }
-  | { readonly kind: "wantWrite" | "closeLink"; readonly link: LinkNumber }
+  /** `pauseLink`: no byte of the link is read until `resumeLink`. */
+  | {
+      readonly kind: "wantWrite" | "closeLink" | "pauseLink" | "resumeLink";
+      readonly link: LinkNumber;
+    }
   | { readonly kind: "status"; readonly status: SessionStatus };
 
 export type SessionStatus =
@@ -78,7 +82,7 @@ export type SessionStatus =
 export interface SessionTrace {
   link(event: "attached" | "lost", link: LinkNumber, cause?: LinkLoss): void;
   stream(
-    event: "opened" | "refused" | "reset" | "forgotten",
+    event: "opened" | "refused" | "reset" | "evicted" | "forgotten",
     stream: StreamId,
     code?: number,
   ): void;
@@ -99,6 +103,10 @@ export interface SessionStats {
   readonly links: number;
   /** Latest smoothed round trip of the first link, ms; undefined before a sample. */
   readonly rttMs: number | undefined;
+  /** Bytes that may be sent and unacknowledged on the first link. */
+  readonly inFlightBound: number;
+  /** False while the links are not read, because too much is held. */
+  readonly isReading: boolean;
   /** Present streams that owe a control frame. */
   readonly owing: number;
 }

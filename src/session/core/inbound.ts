@@ -48,7 +48,7 @@ export class Inbound {
           this.#open(link, decoder.record("open"), now);
           break;
         case "ack":
-          this.#acks(decoder.record("ack").entries, now);
+          this.#acks(link, decoder.record("ack").entries, now);
           break;
         case "maxStreamData":
           this.#streamLimits(decoder.record("maxStreamData").entries, now);
@@ -343,11 +343,18 @@ export class Inbound {
     }
   }
 
-  #acks(entries: ControlRecord<"ack">["entries"], now: number): void {
+  #acks(link: LinkState, entries: ControlRecord<"ack">["entries"], now: number): void {
+    const ledger = this.#ledger;
+    const retained = ledger.retained;
     let hasChanged = false;
     for (const { id, received, ended } of entries) {
       const stream = this.#references.find(id, "ack");
       if (stream !== undefined && this.#ack(stream, received, ended)) hasChanged = true;
+    }
+    const freed = retained - ledger.retained;
+    if (freed > 0) {
+      const rtt = link.liveness.rtt.minimum;
+      link.inFlight.acknowledged(freed, now, rtt, ledger.isBacklogged, ledger.retained === 0);
     }
     if (!hasChanged) this.#load.changedNothing("ack", now);
   }

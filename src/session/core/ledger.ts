@@ -147,6 +147,19 @@ export class Ledger implements GrowthConditions {
     return this.credit.left > 0 && this.retained < this.options.budget.retain;
   }
 
+  /**
+   * Likewise, and the path of the link is not full. All sending halves are on the one link there is, so what the session
+   * retains is what is in flight on it. The last frame may overshoot the bound.
+   */
+  hasRoomOn(link: LinkState): boolean {
+    return this.canSendBytes && this.retained < link.inFlight.bound;
+  }
+
+  /** More waits to be sent than the path takes. */
+  get isBacklogged(): boolean {
+    return !this.scheduler.isIdle && this.canSendBytes;
+  }
+
   /** Bytes the stream may send as far as the session goes; a repeat of bytes counted before costs no credit. */
   sessionRoom(stream: StreamState): number {
     const repeated = stream.send.highest - stream.send.bytes.sent;
@@ -224,8 +237,9 @@ export class Ledger implements GrowthConditions {
 
   /** New bytes of a stream arrived in order; both limits were checked. */
   received(stream: StreamState, bytes: number, now: number): void {
-    stream.receive.received += bytes;
-    stream.receive.window.started(now);
+    const { receive } = stream;
+    receive.received += bytes;
+    receive.window.arrived(bytes, receive.received, now);
     this.window.received += bytes;
     this.options.budget.hold(bytes);
     this.#raiseSession(now);

@@ -1,6 +1,7 @@
 // This file is the links of a session: which are live, what each still owes. PROTOCOL §6.2, §7.1.
 import { ACK_BYTES, ACK_DELAY_MS, type FrameDecoder } from "../../wire/index.ts";
 import type { LinkNumber } from "./events.ts";
+import { InFlight } from "./in-flight.ts";
 import { Liveness } from "./liveness.ts";
 import { DIRTY, type StreamState } from "./streams.ts";
 
@@ -51,6 +52,7 @@ export class LinkState {
   readonly decoder: FrameDecoder;
   readonly liveness: Liveness;
   readonly acks = new AckDebt();
+  readonly inFlight = new InFlight();
   /** False while a batch is on its way into the kernel. */
   isIdle = true;
   /** `wantWrite` was said and not answered by `fill` yet. */

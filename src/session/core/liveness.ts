@@ -24,6 +24,7 @@ export class Liveness {
   #lastPingAt: number;
   #lastPongAt = Number.NEGATIVE_INFINITY;
   #mustAnswerBy: number | undefined;
+  #isRead = true;
 
   /**
    * @param silenceMs Own verdict on a silent link.
@@ -39,6 +40,12 @@ export class Liveness {
   heard(now: number): void {
     this.#heardAt = now;
     this.#mustAnswerBy = undefined;
+  }
+
+  /** A link that we do not read is not judged; its peer hears of us all the same. */
+  read(isRead: boolean, now: number): void {
+    this.#isRead = isRead;
+    if (isRead) this.heard(now);
   }
 
   /** Stream bytes were sent: the round trip is sampled while the link is busy. */
@@ -85,19 +92,20 @@ export class Liveness {
       this.#heardAt = Math.min(now, this.#heardAt + lagMs);
       if (this.#mustAnswerBy !== undefined) this.#mustAnswerBy += lagMs;
     }
-    // The same sum as in `deadline`: a difference could be rounded to the other side of it.
-    if (now >= this.#heardAt + this.#silenceMs) return "lost";
-    if (this.#mustAnswerBy !== undefined && now >= this.#mustAnswerBy) return "lost";
+    if (this.#isRead && now >= this.#lostAt) return "lost";
     if (now >= this.#askAt) this.#askNow();
     return "quiet";
   }
 
   /** When `check` is wanted next, absolute ms. */
   deadline(): number {
+    return this.#isRead ? Math.min(this.#lostAt, this.#askAt) : this.#askAt;
+  }
+
+  get #lostAt(): number {
     return Math.min(
       this.#heardAt + this.#silenceMs,
       this.#mustAnswerBy ?? Number.POSITIVE_INFINITY,
-      this.#askAt,
     );
   }
 

@@ -2,6 +2,7 @@
 import {
   PRESSURE_HIGH,
   PRESSURE_SEVERE,
+  SLOW_MS,
   S_WIN_MIN,
   W_FLOOR,
   W_INIT,
@@ -29,12 +30,22 @@ export interface GrowthConditions {
   readonly receiveBudget: number;
 }
 
-/** The window of one receiving half: how far its limit runs ahead of consumption. All offsets in bytes. */
+/**
+ * The window of one receiving half: how far its limit runs ahead of consumption. All offsets in bytes.
+ *
+ * It doubles while it is the brake: a quarter of it was consumed within a round trip and next to nothing waits. It is
+ * halved while the consumer is: when more than half of it has been waiting for a while, the other half keeps the
+ * consumer busy. So it settles where between an eighth and a half waits, and a slow reader holds little.
+ */
 export class ReceiveWindow {
   window: number;
   limit: number;
   consumed = 0;
   lastConsumed = Number.NEGATIVE_INFINITY;
+  /** Since when held bytes wait for the consumer: the last consumption, or the arrival of the first of them. */
+  waitingSince = Number.POSITIVE_INFINITY;
+  /** Since when more than half of the window waits. */
+  #slowSince: number | undefined;
   #mark = 0;
   #markTime = 0;
   #hasStarted = false;
@@ -44,11 +55,14 @@ export class ReceiveWindow {
     this.limit = first;
   }
 
-  /** The first byte arrived: growth is measured from here. */
-  started(now: number): void {
+  /** `bytes` arrived in order: `received` is now the offset behind them. */
+  arrived(bytes: number, received: number, now: number): void {
+    const held = received - this.consumed;
+    if (held === bytes) this.waitingSince = now;
+    if (2 * held > this.window) this.#slowSince ??= now;
     if (this.#hasStarted) return;
     this.#hasStarted = true;
-    this.#markTime = now;
+    this.#markTime = now; // growth is measured from here
   }
 
   /**
@@ -56,21 +70,34 @@ export class ReceiveWindow {
    * @returns True when `limit` rose and must be announced.
    */
   consume(bytes: number, received: number, now: number, conditions: GrowthConditions): boolean {
+    this.#shrink(now, conditions.rttMinMs);
     this.consumed += bytes;
     this.lastConsumed = now;
+    this.waitingSince = now;
+    const held = received - this.consumed;
+    if (2 * held <= this.window) this.#slowSince = undefined;
     const step = this.consumed - this.#mark;
     const isStarved = received === this.limit && step >= Math.min(SMALL_STEP, this.window / 4);
     if (step < this.window / 4 && !isStarved) return false;
+    // The next consumption asks again, the last one at the latest: then nothing is held.
+    if (held > W_FLOOR && conditions.pressure >= PRESSURE_SEVERE) return false;
     // A quarter of the window went in less than one round trip: the window, not the consumer, is the brake.
     const isFast = now - this.#markTime < 4 * (step / this.window) * conditions.rttMinMs;
     const hasRoom =
       conditions.pressure < PRESSURE_HIGH && conditions.sessionHeld < conditions.receiveBudget / 2;
-    if (isFast && hasRoom && received - this.consumed < this.window / 8) {
+    if (isFast && hasRoom && held < this.window / 8) {
       this.window = Math.min(2 * this.window, W_MAX);
     }
     this.#mark = this.consumed;
     this.#markTime = now;
     return this.#raise(this.consumed + this.window);
+  }
+
+  #shrink(now: number, rttMinMs: number): void {
+    if (this.#slowSince === undefined) return;
+    if (now < this.#slowSince + Math.max(2 * rttMinMs, SLOW_MS)) return;
+    this.#slowSince = now;
+    if (this.window > W_MIN) this.window = Math.max(W_MIN, Math.floor(this.window / 2));
   }
 
   #raise(limit: number): boolean {

@@ -6,6 +6,7 @@ import {
   GOAWAY_ACCEPT_MS,
   ORDINAL_DRAIN,
   SESSION_CODES,
+  STREAM_CODES,
   WireError,
 } from "../../wire/index.ts";
 import { TransportError } from "../errors.ts";
@@ -23,6 +24,7 @@ import { Inbound } from "./inbound.ts";
 import { Ledger, streamCodeFor } from "./ledger.ts";
 import { LinkState } from "./links.ts";
 import { Liveness } from "./liveness.ts";
+import { Overload } from "./overload.ts";
 import { firstWindow } from "./receive-window.ts";
 import { DIRTY, StreamState } from "./streams.ts";
 
@@ -40,6 +42,7 @@ export class SessionCore {
   readonly #ledger: Ledger;
   readonly #inbound: Inbound;
   readonly #batch: Batch;
+  readonly #overload: Overload;
   #state: State = "open";
   #isDraining = false;
   #isPeerDraining = false;
@@ -61,6 +64,10 @@ export class SessionCore {
         return true;
       },
       closed: (code, message, now) => this.#end(true, code, message, now),
+    });
+    this.#overload = new Overload(this.#ledger, {
+      valve: (isReading, now) => this.#valve(isReading, now),
+      evict: (stream, now) => this.#evict(stream, now),
     });
   }
 
@@ -88,6 +95,7 @@ export class SessionCore {
       default:
         input satisfies never;
     }
+    if (this.#state === "open") this.#overload.look(now);
     this.#askToWrite();
     return this.#ledger.endHandling();
   }
@@ -211,7 +219,7 @@ export class SessionCore {
   /** When `handle` wants the input `timer`, absolute ms; Infinity for never. */
   deadline(): number {
     if (this.#state === "closed") return this.#closeLinksAt;
-    let deadline = this.#refuseFrom;
+    let deadline = Math.min(this.#refuseFrom, this.#overload.deadline());
     for (const link of this.#ledger.links.values()) {
       deadline = Math.min(deadline, link.acks.deadline(), link.liveness.deadline());
     }
@@ -231,6 +239,8 @@ export class SessionCore {
       sendLimit: ledger.credit.limit,
       links: ledger.links.size,
       rttMs: this.#newestLink()?.liveness.rtt.smoothed,
+      inFlightBound: this.#newestLink()?.inFlight.bound ?? 0,
+      isReading: this.#overload.isReading,
       owing: ledger.owing,
     };
   }
@@ -260,6 +270,27 @@ export class SessionCore {
     this.#ledger.links.set(number, new LinkState(number, reader, liveness));
     this.#options.trace.link("attached", number);
     this.#emitLinks();
+    if (!this.#overload.isReading) this.#readLink(number, liveness, false, now);
+  }
+
+  #valve(isReading: boolean, now: number): void {
+    for (const { number, liveness } of this.#ledger.links.values())
+      this.#readLink(number, liveness, isReading, now);
+  }
+
+  #readLink(link: LinkNumber, liveness: Liveness, isRead: boolean, now: number): void {
+    liveness.read(isRead, now);
+    this.#ledger.emit({ kind: isRead ? "resumeLink" : "pauseLink", link });
+  }
+
+  /** Nobody reads what the stream brings, and there is no room for it any more. */
+  #evict({ id }: StreamState, now: number): void {
+    const { code } = STREAM_CODES.OVERLOADED;
+    this.#options.trace.stream("evicted", id, code);
+    // First, because a stream of which only reading is left ends with it.
+    this.#ledger.emit({ kind: "streamReset", stream: id, code, remote: false });
+    this.stop(id, code, now);
+    this.reset(id, code, now);
   }
 
   #receive(number: LinkNumber, bytes: Uint8Array, now: number): void {

@@ -43,32 +43,92 @@ describe("stream window", () => {
 
   test("doubles where a quarter goes in less than a round trip", () => {
     const window = new ReceiveWindow(64 * KIB);
-    window.started(0);
+    window.arrived(1, 1, 0);
     window.consume(16 * KIB, 16 * KIB, 99, calm);
     expect([window.window, window.limit]).toEqual([128 * KIB, 144 * KIB]);
   });
 
   test("stays where the consumer is the brake, memory is short, or the session holds much", () => {
     const slow = new ReceiveWindow(64 * KIB);
-    slow.started(0);
+    slow.arrived(1, 1, 0);
     slow.consume(16 * KIB, 16 * KIB, 100, calm);
     const held = new ReceiveWindow(64 * KIB);
-    held.started(0);
+    held.arrived(1, 1, 0);
     held.consume(16 * KIB, 24 * KIB, 1, calm);
     const pressed = new ReceiveWindow(64 * KIB);
-    pressed.started(0);
+    pressed.arrived(1, 1, 0);
     pressed.consume(16 * KIB, 16 * KIB, 1, { ...calm, pressure: 0.8 });
     const full = new ReceiveWindow(64 * KIB);
-    full.started(0);
+    full.arrived(1, 1, 0);
     full.consume(16 * KIB, 16 * KIB, 1, { ...calm, sessionHeld: 32 * MIB });
     expect([slow, held, pressed, full].map(({ window }) => window)).toEqual(
       Array(4).fill(64 * KIB),
     );
   });
 
+  test("halves where more than half of it waits for 250 ms or two round trips, down to 256 KiB", () => {
+    const window = new ReceiveWindow(1 * MIB);
+    window.arrived(1 * MIB, 1 * MIB, 0);
+    window.consume(1, 1 * MIB, 249, calm);
+    expect(window.window).toBe(1 * MIB);
+    window.consume(1, 1 * MIB, 250, calm);
+    expect(window.window).toBe(512 * KIB);
+    window.consume(1, 1 * MIB, 500, calm);
+    window.consume(1, 1 * MIB, 750, calm);
+    expect(window.window).toBe(256 * KIB);
+    // What was granted stays granted; the next grant comes when less than the new window waits.
+    expect(window.limit).toBe(1 * MIB);
+    expect(window.consume(512 * KIB, 1 * MIB, 751, calm)).toBe(false);
+    expect(window.consume(300 * KIB, 1 * MIB, 752, calm)).toBe(true);
+    expect(window.limit).toBe(window.consumed + 256 * KIB);
+
+    const far = new ReceiveWindow(1 * MIB);
+    far.arrived(600 * KIB, 600 * KIB, 0);
+    far.consume(1, 600 * KIB, 399, { ...calm, rttMinMs: 200 });
+    expect(far.window).toBe(1 * MIB);
+    far.consume(1, 600 * KIB, 400, { ...calm, rttMinMs: 200 });
+    expect(far.window).toBe(512 * KIB);
+  });
+
+  test("keeps its size where the consumer empties half of it now and then, and small ones in any case", () => {
+    const window = new ReceiveWindow(1 * MIB);
+    let received = 0;
+    for (let now = 0; now < 2_000; now += 100) {
+      received += 600 * KIB;
+      window.arrived(600 * KIB, received, now);
+      window.consume(600 * KIB, received, now + 99, calm);
+    }
+    expect(window.window).toBeGreaterThanOrEqual(1 * MIB);
+    const small = new ReceiveWindow(64 * KIB);
+    small.arrived(64 * KIB, 64 * KIB, 0);
+    small.consume(1, 64 * KIB, 10_000, calm);
+    expect(small.window).toBe(64 * KIB);
+  });
+
+  test("grants nothing to a stream that holds over 64 KiB while memory is nearly gone", () => {
+    const severe = { ...calm, pressure: 0.95 };
+    const window = new ReceiveWindow(256 * KIB);
+    window.arrived(256 * KIB, 256 * KIB, 0);
+    expect(window.consume(128 * KIB, 256 * KIB, 1, severe)).toBe(false);
+    expect(window.consume(64 * KIB, 256 * KIB, 2, severe)).toBe(true);
+    expect(window.limit).toBe(192 * KIB + 256 * KIB);
+  });
+
+  test("knows since when bytes wait for the consumer", () => {
+    const window = new ReceiveWindow(256 * KIB);
+    window.arrived(10, 10, 5);
+    window.arrived(10, 20, 7);
+    expect(window.waitingSince).toBe(5);
+    window.consume(1, 20, 9, calm);
+    expect(window.waitingSince).toBe(9);
+    window.consume(19, 20, 11, calm);
+    window.arrived(10, 30, 1_000);
+    expect(window.waitingSince).toBe(1_000);
+  });
+
   test("never exceeds 16 MiB", () => {
     const window = new ReceiveWindow(4 * MIB);
-    window.started(0);
+    window.arrived(1, 1, 0);
     let consumed = 0;
     for (let round = 0; round < 10; round++) {
       const step = window.window / 4;

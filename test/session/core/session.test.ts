@@ -82,8 +82,8 @@ describe("opening", () => {
   });
 
   test("holds a stop back until credit lets the OPEN out, without asking to write meanwhile", () => {
-    const peer = quiet({ remote: { initialMaxData: 256 * KIB, initialWindow: 512 * KIB } });
-    open(peer, pattern(256 * KIB));
+    const peer = quiet({ remote: { initialMaxData: 128 * KIB, initialWindow: 512 * KIB } });
+    open(peer, pattern(128 * KIB));
     peer.drain();
     const id = open(peer, pattern(10));
     peer.core.stop(id, 5, peer.now);
@@ -94,8 +94,8 @@ describe("opening", () => {
   });
 
   test("keeps a stop that came before the OPEN when a reset makes the OPEN leave", () => {
-    const peer = quiet({ remote: { initialMaxData: 256 * KIB, initialWindow: 512 * KIB } });
-    open(peer, pattern(256 * KIB));
+    const peer = quiet({ remote: { initialMaxData: 128 * KIB, initialWindow: 512 * KIB } });
+    open(peer, pattern(128 * KIB));
     peer.drain();
     const id = open(peer, pattern(10));
     peer.core.stop(id, 5, peer.now);
@@ -114,6 +114,9 @@ describe("batches", () => {
     for (let round = 0; round < 4; round++) {
       peer.fill();
       peer.handle({ kind: "linkWritable", link: 0 });
+      // The path stays free: what was sent is acknowledged.
+      const { sent } = peer.core.stats();
+      peer.send("ack", { entries: [{ id: large, received: sent, ended: false }] });
     }
     peer.open(0, pattern(10));
     peer.advance(25);
@@ -144,14 +147,14 @@ describe("batches", () => {
 
   test("stop at the credit of the session and of the stream, to the byte", () => {
     const peer = quiet({
-      remote: { initialMaxData: 300 * KIB, initialWindow: 100 * KIB, initialMaxStreams: 10 },
+      remote: { initialMaxData: 200 * KIB, initialWindow: 60 * KIB, initialMaxStreams: 10 },
     });
-    for (let count = 0; count < 4; count++) open(peer, pattern(200 * KIB));
+    for (let count = 0; count < 4; count++) open(peer, pattern(100 * KIB));
     peer.drain();
-    expect(peer.core.stats().sent).toBe(300 * KIB);
-    peer.send("maxData", { limit: 300 * KIB + 1 });
+    expect(peer.core.stats().sent).toBe(200 * KIB);
+    peer.send("maxData", { limit: 200 * KIB + 1 });
     peer.drain();
-    expect(peer.core.stats().sent).toBe(300 * KIB + 1);
+    expect(peer.core.stats().sent).toBe(200 * KIB + 1);
   });
 
   test("hold only control once the retention budget is full, until an ACK", () => {

@@ -1,0 +1,88 @@
+// This file is what a session does when too much is held: its links are not read, and streams that nobody reads are given up. PROTOCOL §5.3.
+import {
+  EVICTION_INTERVAL_MS,
+  EVICTION_SHARE,
+  EVICTION_STALL_MS,
+  PRESSURE_FULL,
+  PRESSURE_RELIEVED,
+} from "../../wire/index.ts";
+import type { Ledger } from "./ledger.ts";
+import type { StreamState } from "./streams.ts";
+
+export interface OverloadEvents {
+  /** The read valve: links are read, or not. */
+  valve(isReading: boolean, now: number): void;
+  /** The stream is to end on both sides with OVERLOADED. */
+  evict(stream: StreamState, now: number): void;
+}
+
+export class Overload {
+  readonly #ledger: Ledger;
+  readonly #events: OverloadEvents;
+  #isReading = true;
+  /** Since when the session holds more than its share. */
+  #overSince: number | undefined;
+  #nextEvictionAt = Number.NEGATIVE_INFINITY;
+  #lookAt = Number.POSITIVE_INFINITY;
+
+  constructor(ledger: Ledger, events: OverloadEvents) {
+    this.#ledger = ledger;
+    this.#events = events;
+  }
+
+  get isReading(): boolean {
+    return this.#isReading;
+  }
+
+  /** Is called after every input; costs two comparisons while all is well. */
+  look(now: number): void {
+    const { window, options } = this.#ledger;
+    const pressure = options.budget.pressure();
+    const isFull = pressure >= PRESSURE_FULL;
+    const isOver = window.held > EVICTION_SHARE * window.budget;
+    if (!isFull && !isOver && this.#isReading) {
+      this.#overSince = undefined;
+      this.#lookAt = Number.POSITIVE_INFINITY;
+      return;
+    }
+    if (!isOver) this.#overSince = undefined;
+    else this.#overSince ??= now;
+    this.#turnValve(pressure, now);
+    const isLong = this.#overSince !== undefined && now >= this.#overSince + EVICTION_STALL_MS;
+    if ((isFull || isLong) && now >= this.#nextEvictionAt) this.#evict(now);
+    this.#lookAt = now + EVICTION_INTERVAL_MS;
+  }
+
+  /** When to look again though nothing came in, absolute ms. */
+  deadline(): number {
+    return this.#lookAt;
+  }
+
+  /**
+   * ACKs and credit of the peer wait behind a closed valve, too. So it closes only where most of what the session holds
+   * was received: consumption or eviction empties that without a word of the peer. Retained bytes would wait for ever.
+   */
+  #turnValve(pressure: number, now: number): void {
+    const { retained, unsent, window } = this.#ledger;
+    const { held } = window;
+    const total = held + retained + unsent;
+    const isReading = this.#isReading
+      ? pressure < PRESSURE_FULL || 2 * held < total
+      : pressure < PRESSURE_RELIEVED || 4 * held < total || held === 0;
+    if (isReading === this.#isReading) return;
+    this.#isReading = isReading;
+    this.#events.valve(isReading, now);
+  }
+
+  #evict(now: number): void {
+    this.#nextEvictionAt = now + EVICTION_INTERVAL_MS;
+    let most: StreamState | undefined;
+    for (const stream of this.#ledger.streams.values) {
+      const { held, window } = stream.receive;
+      if (held <= (most?.receive.held ?? 0) || now < window.waitingSince + EVICTION_STALL_MS)
+        continue;
+      most = stream;
+    }
+    if (most !== undefined) this.#events.evict(most, now);
+  }
+}
