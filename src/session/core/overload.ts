@@ -49,8 +49,9 @@ export class Overload {
     else this.#overSince ??= now;
     this.#turnValve(pressure, now);
     const isLong = this.#overSince !== undefined && now >= this.#overSince + EVICTION_STALL_MS;
-    if ((isFull || isLong) && now >= this.#nextEvictionAt) this.#evict(now);
-    this.#lookAt = now + EVICTION_INTERVAL_MS;
+    const isEvicting = isFull || isLong;
+    if (isEvicting && now >= this.#nextEvictionAt) this.#evict(now);
+    this.#lookAt = isEvicting ? this.#nextEvictionAt : now + EVICTION_INTERVAL_MS;
   }
 
   /** When to look again though nothing came in, absolute ms. */
@@ -66,9 +67,11 @@ export class Overload {
     const { retained, unsent, window } = this.#ledger;
     const { held } = window;
     const total = held + retained + unsent;
-    const isReading = this.#isReading
-      ? pressure < PRESSURE_FULL || 2 * held < total
-      : pressure < PRESSURE_RELIEVED || 4 * held < total || held === 0;
+    const isReading =
+      held === 0 ||
+      (this.#isReading
+        ? pressure < PRESSURE_FULL || 2 * held < total
+        : pressure < PRESSURE_RELIEVED || 4 * held < total);
     if (isReading === this.#isReading) return;
     this.#isReading = isReading;
     this.#events.valve(isReading, now);

@@ -332,6 +332,29 @@ describe("visitor connection: endings", () => {
     await rig.empty();
   });
 
+  test.each([get("/"), get("/", "Connection: close")])(
+    "a whole response that waits to be taken can still be cut, and frees what waits: %p",
+    async (head) => {
+      const pipeline = new Pipeline();
+      await using rig = await new Rig(pipeline.serve).start();
+      const visitor = await rig.connect();
+      visitor.send(head);
+      const visit = (await pipeline.visit(0)).start();
+      visitor.socket.pause();
+      const body = Buffer.alloc(32 * 1_024 * 1_024, "x");
+      visit.reply.head(headOf(body.length));
+      visit.reply.body(body);
+      visit.reply.end(undefined);
+      await pipeline.until(() => visit.takenBytes > 0, "the kernel's part");
+      expect(visit.takenBytes).toBeLessThan(body.length);
+      visit.reply.cut("reset");
+      expect(visit.takenBytes).toBe(body.length);
+      visitor.socket.resume();
+      expect(await visitor.ended()).toBe("reset");
+      await rig.empty();
+    },
+  );
+
   test("a response that was cut returns the credit of what still leaves", async () => {
     const pipeline = new Pipeline();
     await using rig = await new Rig(pipeline.serve).start();

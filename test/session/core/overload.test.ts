@@ -1,0 +1,178 @@
+// This file is what a session does when it holds too much: the read valve and eviction. PROTOCOL §5.3.
+import { describe, expect, test } from "bun:test";
+import { STREAM_CODES } from "../../../src/wire/index.ts";
+import { pattern, ScriptedPeer } from "./peer.ts";
+
+const KIB = 1_024;
+const OVERLOADED = STREAM_CODES.OVERLOADED.code;
+const RECEIVE = 512 * KIB;
+
+/** A connector of 512 KiB, each stream with a window of 256 KiB. */
+function small(pressure: () => number = () => 0): ScriptedPeer {
+  const peer = new ScriptedPeer({
+    local: { initialMaxData: RECEIVE, initialWindow: 256 * KIB },
+    budget: { receive: RECEIVE, pressure },
+  });
+  peer.drain();
+  return peer;
+}
+
+/** Sends `bytes` on a stream that is opened for it. */
+function upload(peer: ScriptedPeer, id: number, bytes: number): void {
+  peer.open(id);
+  for (let offset = 0; offset < bytes; offset += 16_000)
+    peer.data(id, offset, pattern(Math.min(16_000, bytes - offset)));
+}
+
+const evicted = (peer: ScriptedPeer): number[] =>
+  peer
+    .of("streamReset")
+    .filter(({ code, remote }) => code === OVERLOADED && !remote)
+    .map(({ stream }) => stream);
+
+describe("eviction", () => {
+  test("ends the stream that holds most where 7/8 of the budget is held for 1 s", () => {
+    const peer = small();
+    upload(peer, 0, 250 * KIB);
+    upload(peer, 2, 210 * KIB);
+    peer.advance(999);
+    expect(evicted(peer)).toEqual([]);
+    peer.advance(1);
+    expect(evicted(peer)).toEqual([0]);
+    // Both directions end; what it held counts as consumed at once.
+    const said = peer.drain().filter(({ name }) => name === "stopSending" || name === "reset");
+    expect(said).toEqual([
+      { name: "reset", id: 0, code: OVERLOADED, finalSize: 0 },
+      { name: "stopSending", id: 0, code: OVERLOADED },
+    ]);
+    const { received, consumed } = peer.core.stats();
+    expect(received - consumed).toBe(210 * KIB);
+    expect(peer.held).toBe(210 * KIB);
+    peer.advance(10_000);
+    expect(evicted(peer)).toEqual([0]);
+  });
+
+  test("spares a stream that is read, however much it holds", () => {
+    const peer = small();
+    upload(peer, 0, 250 * KIB);
+    upload(peer, 2, 230 * KIB);
+    for (let round = 0; round < 30; round++) {
+      peer.advance(100);
+      peer.core.consumed(0, 1, peer.now);
+    }
+    expect(evicted(peer)).toEqual([2]);
+  });
+
+  test("does not take bytes that have just come for bytes that nobody reads", () => {
+    const peer = small(() => 1);
+    peer.open(0);
+    peer.advance(5_000);
+    peer.data(0, 0, pattern(10));
+    peer.advance(999);
+    expect(evicted(peer)).toEqual([]);
+    peer.advance(100);
+    expect(evicted(peer)).toEqual([0]);
+  });
+
+  test("takes one stream in 100 ms, as long as the process is full", () => {
+    const peer = small(() => 1);
+    for (const id of [0, 2, 4]) upload(peer, id, 16 * KIB);
+    const start = peer.now;
+    const times: number[] = [];
+    while (peer.now < start + 1_500) {
+      peer.advance(1);
+      while (times.length < evicted(peer).length) times.push(peer.now - start);
+    }
+    const [first, second, third] = times as [number, number, number];
+    expect(first).toBeWithin(1_000, 1_101);
+    expect([second - first, third - second]).toEqual([100, 100]);
+    expect(evicted(peer).sort()).toEqual([0, 2, 4]);
+    expect(peer.held).toBe(0);
+  });
+
+  test("tells the application before a stream of which only reading was left is over", () => {
+    const peer = small(() => 1);
+    peer.open(0, pattern(10), true);
+    peer.core.finish(0, peer.now);
+    peer.drain();
+    peer.send("ack", { entries: [{ id: 0, received: 0, ended: true }] });
+    peer.advance(1_100);
+    peer.drain();
+    const told = peer.outputs.filter((output) => "stream" in output).map(({ kind }) => kind);
+    expect(told).toEqual([
+      "streamOpened",
+      "streamBytes",
+      "streamEnded",
+      "streamReset",
+      "streamClosed",
+    ]);
+    expect(peer.core.stats().streams).toBe(0);
+  });
+});
+
+describe("read valve", () => {
+  const valve = (peer: ScriptedPeer): string[] =>
+    peer.outputs.map(({ kind }) => kind).filter((kind) => kind.endsWith("Link"));
+
+  test("closes when the process is full, and opens below 0.9", () => {
+    let pressure = 0;
+    const peer = small(() => pressure);
+    upload(peer, 0, 64 * KIB);
+    pressure = 1;
+    peer.handle({ kind: "tick" });
+    expect(valve(peer)).toEqual(["pauseLink"]);
+    pressure = 0.9;
+    peer.advance(100);
+    expect(valve(peer)).toEqual(["pauseLink"]);
+    expect(peer.core.stats().isReading).toBe(false);
+    pressure = 0.89;
+    // It looks again by itself: nothing comes in that would make it.
+    peer.advance(100);
+    expect(valve(peer)).toEqual(["pauseLink", "resumeLink"]);
+    expect(peer.core.stats().isReading).toBe(true);
+  });
+
+  test("does not close where what is held waits for the peer's ACKs", () => {
+    const peer = small(() => 1);
+    const id = peer.core.open(0, pattern(100 * KIB), false, peer.now);
+    expect(typeof id).toBe("number");
+    peer.drain();
+    upload(peer, 0, 16 * KIB);
+    peer.handle({ kind: "tick" });
+    expect(valve(peer)).toEqual([]);
+  });
+
+  test("opens when eviction took the last received byte, though the process stays full", () => {
+    const peer = small(() => 1);
+    upload(peer, 0, 64 * KIB);
+    peer.advance(1_200);
+    expect(evicted(peer)).toEqual([0]);
+    expect(valve(peer)).toEqual(["pauseLink", "resumeLink"]);
+  });
+
+  test("keeps a silent link alive on both sides while it is not read", () => {
+    const peer = small(() => 1);
+    peer.open(0);
+    peer.data(0, 0, pattern(16_000));
+    let pings = 0;
+    // Read a byte now and then: nothing is evicted, and the valve stays closed.
+    for (let second = 0; second < 120; second++) {
+      for (const _ of [1, 2]) {
+        peer.advance(500);
+        peer.core.consumed(0, 1, peer.now);
+      }
+      pings += peer.drain().filter(({ name }) => name === "ping").length;
+    }
+    expect(valve(peer)).toEqual(["pauseLink"]);
+    expect(peer.closed).toBeUndefined();
+    // One in 5 s: the peer would call a silent link lost.
+    expect(pings).toBeGreaterThan(20);
+  });
+
+  test("holds for links that come while it is closed", () => {
+    const peer = small(() => 1);
+    upload(peer, 0, 64 * KIB);
+    peer.handle({ kind: "linkAttached", link: 1 });
+    expect(peer.of("pauseLink").map(({ link }) => link)).toEqual([0, 1]);
+  });
+});
