@@ -65,6 +65,10 @@ export const LIMITS = {
   flowControl: "Bytes received beyond the credit of a stream or the session",
   peerStreams: "Streams the peer may open",
   connectorOpens: "Streams a connector opens in a while",
+  sessionHeld: "Bytes a session holds for readers that do not read: one of its streams is evicted",
+  processHeld: "Bytes all sessions hold: links of those that hold most are not read",
+  retained: "Bytes sent and not acknowledged, per session",
+  inFlight: "Bytes sent and not acknowledged, by what the path takes",
   idleFrames: "Frames that change nothing in a while",
   forgottenFrames: "Answers waiting for streams that are over",
 } as const satisfies Readonly<Record<string, string>>;

@@ -8,6 +8,7 @@ import {
   type RequestHead,
 } from "../../src/exchange/index.ts";
 import { RESPONSE_FLAGS } from "../../src/exchange/messages.ts";
+import type { StreamEvents } from "../../src/session/index.ts";
 import { RecordedStream, sessionOf } from "./recorded-stream.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -65,7 +66,11 @@ function answered(
   status: number,
   hasBody: boolean,
   length = 0,
-): { readonly heard: readonly string[]; readonly stream: RecordedStream } {
+): {
+  readonly heard: readonly string[];
+  readonly stream: RecordedStream;
+  readonly events: StreamEvents;
+} {
   const stream = new RecordedStream();
   const { session, events } = sessionOf(stream);
   const heard = new Heard();
@@ -75,7 +80,7 @@ function answered(
     encodeMessage("response", { status, reason: Buffer.from("X"), fields: NOTHING, length, flags }),
   );
   events().ended();
-  return { heard: heard.log, stream };
+  return { heard: heard.log, stream, events: events() };
 }
 
 describe("requester", () => {
@@ -134,5 +139,14 @@ describe("requester", () => {
     expect(granted.stream.log).toEqual([]);
     expect(answered(request("GET", "websocket"), 101, false).heard).toEqual([CUT]);
     expect(answered(request("GET"), 101, true).heard).toEqual([CUT]);
+  });
+
+  test("a whole reply is cut where its stream is evicted, and not where the session is lost", () => {
+    const evicted = answered(request("GET"), 200, true);
+    evicted.events.reset(EXCHANGE_CODES.OVERLOADED, false);
+    expect(evicted.heard.at(-1)).toBe(`cut ${EXCHANGE_CODES.OVERLOADED} by us`);
+    const lost = answered(request("GET"), 200, true);
+    lost.events.reset(EXCHANGE_CODES.SESSION_LOST, false);
+    expect(lost.heard.at(-1)).toBe("stopped");
   });
 });

@@ -1,4 +1,5 @@
 // This file is the filling of one batch of a link: control, then interactive, then bulk, from the values of this moment. PROTOCOL §6.2 to §6.4.
+import { reached } from "../../limits.ts";
 import {
   ACK_ENTRY_MAX,
   BATCH_BYTES,
@@ -205,6 +206,8 @@ export class Batch {
       if (stream.send.isFinDue) ledger.mark(stream, DIRTY.finish);
     }
     if (hasSent) link.liveness.busy(now);
+    if (ledger.isBacklogged && ledger.retained >= link.inFlight.bound) reached("inFlight");
+    else if (ledger.retained >= ledger.options.budget.retain) reached("retained");
   }
 
   #dataRoom(stream: StreamState): number {

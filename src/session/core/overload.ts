@@ -1,4 +1,5 @@
 // This file is what a session does when too much is held: its links are not read, and streams that nobody reads are given up. PROTOCOL §5.3.
+import { reached } from "../../limits.ts";
 import {
   EVICTION_INTERVAL_MS,
   EVICTION_SHARE,
@@ -74,6 +75,7 @@ export class Overload {
         : pressure < PRESSURE_RELIEVED || 4 * held < total);
     if (isReading === this.#isReading) return;
     this.#isReading = isReading;
+    if (!isReading) reached("processHeld");
     this.#events.valve(isReading, now);
   }
 
@@ -86,6 +88,8 @@ export class Overload {
         continue;
       most = stream;
     }
-    if (most !== undefined) this.#events.evict(most, now);
+    if (most === undefined) return;
+    reached("sessionHeld");
+    this.#events.evict(most, now);
   }
 }
