@@ -17,7 +17,10 @@ import {
 import { originForm, type RequestHead } from "../http1/index.ts";
 import type { AnswerCode, AnswerContext } from "./reply.ts";
 
-/** One frozen view of a visitor's request. Strings are ASCII and canonical; bytes are exactly what is forwarded. */
+/**
+ * A visitor's request, frozen with everything in it but the bytes themselves, which no runtime can freeze. Strings are
+ * ASCII and canonical; bytes are exactly what is forwarded.
+ */
 export interface CanonicalRequest {
   /** 16 random bytes. */
   readonly id: Uint8Array;
@@ -80,6 +83,7 @@ const ID_BYTES = 16;
 export class CanonicalRequests {
   readonly #peer: VisitorPeer;
   readonly #visitor: CanonicalRequest["visitor"];
+  readonly #tls: CanonicalRequest["tls"];
   readonly #loopMark: string;
   readonly #rules: RequestFieldRules;
   readonly #lines = new LineBuffer();
@@ -94,7 +98,8 @@ export class CanonicalRequests {
 
   constructor(peer: VisitorPeer) {
     this.#peer = peer;
-    this.#visitor = { ...peer.remote, protocol: "http/1.1" };
+    this.#visitor = Object.freeze({ ...peer.remote, protocol: "http/1.1" });
+    this.#tls = peer.tls === undefined ? undefined : Object.freeze({ ...peer.tls });
     this.#loopMark = peer.loopMark.toLowerCase();
     this.#rules = peer.fieldRules ?? REQUEST_FIELD_RULES;
     this.#idLine.set([0x0d, 0x0a], ID_LINE_BYTES - 2);
@@ -119,23 +124,21 @@ export class CanonicalRequests {
     this.#lines.append(this.#ours);
     writeHex(id, this.#idLine);
     this.#lines.append(this.#idLine);
-    const { scheme, tls } = this.#peer;
-    return new Request(
-      {
-        id,
-        method: head.method,
-        host: this.#host,
-        authority: this.#authority,
-        scheme,
-        target: originForm(head.target, head.method),
-        fields: this.#lines.take(),
-        upgrade: head.upgrade,
-        acceptsTrailers,
-        visitor: this.#visitor,
-        tls,
-      },
-      fields,
-    );
+    return Object.freeze({
+      id,
+      method: head.method,
+      host: this.#host,
+      authority: this.#authority,
+      scheme: this.#peer.scheme,
+      target: originForm(head.target, head.method),
+      fields: this.#lines.take(),
+      upgrade: head.upgrade,
+      acceptsTrailers,
+      visitor: this.#visitor,
+      tls: this.#tls,
+      accept: textOf(fields, "accept"),
+      fetchMode: textOf(fields, "sec-fetch-mode"),
+    });
   }
 
   /** Steps 1 to 3 and 5 of http.md §7. @returns Whether trailers are accepted; undefined when the request is refused. */
@@ -195,47 +198,6 @@ export class CanonicalRequests {
       accept: textOf(fields, "accept"),
       fetchMode: textOf(fields, "sec-fetch-mode"),
     };
-  }
-}
-
-type Parts = Omit<CanonicalRequest, "accept" | "fetchMode">;
-
-/** A canonical request; what only answers of our own need is decoded when one is made. */
-class Request implements CanonicalRequest {
-  readonly id: Uint8Array;
-  readonly method: string;
-  readonly host: string;
-  readonly authority: string;
-  readonly scheme: "https" | "http";
-  readonly target: Uint8Array;
-  readonly fields: Uint8Array;
-  readonly upgrade: string | undefined;
-  readonly acceptsTrailers: boolean;
-  readonly visitor: CanonicalRequest["visitor"];
-  readonly tls: CanonicalRequest["tls"];
-  readonly #received: HeaderBlock;
-
-  constructor(parts: Parts, received: HeaderBlock) {
-    this.id = parts.id;
-    this.method = parts.method;
-    this.host = parts.host;
-    this.authority = parts.authority;
-    this.scheme = parts.scheme;
-    this.target = parts.target;
-    this.fields = parts.fields;
-    this.upgrade = parts.upgrade;
-    this.acceptsTrailers = parts.acceptsTrailers;
-    this.visitor = parts.visitor;
-    this.tls = parts.tls;
-    this.#received = received;
-  }
-
-  get accept(): string {
-    return textOf(this.#received, "accept");
-  }
-
-  get fetchMode(): string {
-    return textOf(this.#received, "sec-fetch-mode");
   }
 }
 

@@ -1,42 +1,9 @@
 import { describe, expect, test } from "bun:test";
-import {
-  CanonicalRequests,
-  newRequestId,
-  type Refusal,
-  type CanonicalRequest,
-  type VisitorPeer,
-} from "../../src/edge/request.ts";
+import { CanonicalRequests, newRequestId, type VisitorPeer } from "../../src/edge/request.ts";
 import { hex } from "../../src/edge/reply.ts";
 import { REQUEST_LIMITS, requestReader } from "../../src/http1/index.ts";
+import { build, codeOf, head, linesOf, request, simple } from "./heads.ts";
 import { PEER } from "./listen/rig.ts";
-
-function build(
-  text: string,
-  peer: VisitorPeer = PEER,
-  requests = new CanonicalRequests(peer),
-): CanonicalRequest | Refusal {
-  const reader = requestReader(REQUEST_LIMITS);
-  reader.feed(Buffer.from(text, "latin1"));
-  expect(reader.next()).toBe("head");
-  return requests.build(reader.head);
-}
-
-function request(text: string, peer?: VisitorPeer): CanonicalRequest {
-  const built = build(text, peer);
-  if ("code" in built) throw new Error(`Refused with ${built.code}`);
-  return built;
-}
-
-function head(...lines: string[]): string {
-  return `${lines.join("\r\n")}\r\n\r\n`;
-}
-
-const simple = (...fields: string[]): string =>
-  head("GET / HTTP/1.1", "Host: app.example.com", ...fields);
-const codeOf = (built: CanonicalRequest | Refusal): string | undefined =>
-  "code" in built ? built.code : undefined;
-const linesOf = (built: CanonicalRequest): string[] =>
-  Buffer.from(built.fields).toString("latin1").split("\r\n").slice(0, -1);
 
 describe("canonical request", () => {
   test("keeps no view of the bytes a head came in: an idle connection would pin them", () => {
