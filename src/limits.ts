@@ -51,6 +51,7 @@ export const LIMITS = {
   originHeaderBytes: "A header section of an origin's response",
   originHeaderFields: "Fields of a header section of an origin's response",
   originInterim: "Interim responses of an origin to one request",
+  originSockets: "Sockets to origins in all: descriptors stay free for everything else",
 
   // A link before it is live (PROTOCOL §3)
   linkHandshakes: "Unfinished handshakes of links past TLS",

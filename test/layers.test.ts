@@ -20,6 +20,7 @@ const LAYERS: Readonly<Record<string, string>> = {
   log: "",
   metrics: "",
   deadlines: "",
+  descriptors: "",
   // The owner's socket, which both ends open.
   "control-socket": "errors",
   ui: "",
@@ -33,9 +34,9 @@ const LAYERS: Readonly<Record<string, string>> = {
   wire: "msgpack bytes limits errors",
   session: "wire identity bytes staging garbage limits errors",
   exchange: "session headers msgpack bytes staging limits errors",
-  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage limits errors",
+  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes garbage limits errors",
   connector:
-    "exchange session http1 http2 headers identity config address ui log metrics deadlines control-socket bytes garbage limits errors",
+    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes garbage limits errors",
   cli: "edge connector identity config address log metrics bytes limits errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };

@@ -3,6 +3,7 @@ import { totalmem } from "node:os";
 import { type ControlBody, type ControlSocket, serveControlSocket } from "../control-socket.ts";
 import type { ConnectorOptions } from "../config/index.ts";
 import { Deadlines } from "../deadlines.ts";
+import { readDescriptors, spareDescriptors } from "../descriptors.ts";
 import { TunlError } from "../errors.ts";
 import { STREAM_KINDS } from "../exchange/index.ts";
 import { reachedLimits } from "../limits.ts";
@@ -21,7 +22,7 @@ import {
 import { announce, Answers, refusedName } from "./announce.ts";
 import type { ConnectorEvents } from "./events.ts";
 import { Ingress } from "./ingress.ts";
-import { makeOrigin } from "./origin/index.ts";
+import { makeOrigin, SocketAccount } from "./origin/index.ts";
 import { OriginService } from "./serve.ts";
 import { parseTarget, type Target } from "./target.ts";
 import { Troubles } from "./trouble.ts";
@@ -54,9 +55,17 @@ export async function startConnector(
 ): Promise<Connector> {
   const target = parseTarget(options.target);
   const identity = await findIdentity(options, Date.now());
-  const connector = new RunningConnector(options, identity, target, log, events);
+  const sockets = new SocketAccount(spareDescriptors(await readDescriptors()));
+  const connector = new RunningConnector(options, { identity, target, sockets }, log, events);
   await connector.start();
   return connector;
+}
+
+/** What was looked up before the start. */
+interface Found {
+  readonly identity: Identity;
+  readonly target: Target;
+  readonly sockets: SocketAccount;
 }
 
 class RunningConnector implements Connector {
@@ -81,8 +90,7 @@ class RunningConnector implements Connector {
 
   constructor(
     options: ConnectorOptions,
-    identity: Identity,
-    target: Target,
+    { identity, target, sockets }: Found,
     log: Logger,
     events: ConnectorEvents,
   ) {
@@ -96,7 +104,9 @@ class RunningConnector implements Connector {
       log.error("bug", `A deadline failed: ${String(error)}`),
     );
     const onBug = (error: unknown): void => log.error("bug", `An origin failed: ${String(error)}`);
-    this.#ingress = new Ingress([{ origin: makeOrigin(target, options, this.#deadlines, onBug) }]);
+    this.#ingress = new Ingress([
+      { origin: makeOrigin(target, options, { deadlines: this.#deadlines, sockets, onBug }) },
+    ]);
     this.#service = new OriginService({
       ingress: this.#ingress,
       onRequest: options.accessLog ? (line) => events.request(line) : undefined,

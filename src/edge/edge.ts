@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { EdgeOptions } from "../config/index.ts";
 import { serveControlSocket } from "../control-socket.ts";
 import { Deadlines } from "../deadlines.ts";
+import { publicConnections, readDescriptors } from "../descriptors.ts";
 import { TunlError } from "../errors.ts";
 import {
   fingerprintOf,
@@ -33,7 +34,7 @@ import {
   type FrontDoor,
   PeerLimits,
   type PlainListener,
-  readConnectionCap,
+  RefusalLog,
   redirectToHttps,
   type SecureVisitor,
   startFrontDoor,
@@ -153,7 +154,8 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   const limits = new PeerLimits({
     connectionsPerSource: options.limits.connectionsPerIp ?? "off",
     acceptRate: options.limits.acceptPerIp ?? "off",
-    connections: await readConnectionCap(),
+    connections: publicConnections(await readDescriptors()),
+    onRefused: new RefusalLog(deadlines, log).note,
   });
   const loopMark = `tunl-${fingerprint}`;
   const secure = { certificates, log, minVersion: "TLSv1.2" as const };

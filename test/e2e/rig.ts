@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Ended, isInstalled, Program, run, SEARCH_PATH } from "../binary/program.ts";
-import { EDGE, Home, IS_BUILT, Running, tunl } from "../binary/tunl.ts";
+import { EDGE, Home, IS_BUILT, Running, type Surroundings, tunl } from "../binary/tunl.ts";
 
 export const DOMAIN = "tunl.localhost";
 /** Label of the tunnel where a test does not choose one. */
@@ -26,6 +26,10 @@ export interface EdgeSetup {
   readonly flags?: readonly string[];
   /** More lines of its `edge.yml`. */
   readonly settings?: string;
+  /** First lines of its `edge.yml`; no limits for a source if absent. */
+  readonly config?: string;
+  /** Starts it through another program, such as `sh` after a `ulimit`. */
+  readonly through?: readonly string[];
   /** Port of 127.0.0.1; the system chooses if absent. */
   readonly port?: number;
   /** True: redirects to https on another port of 127.0.0.1. */
@@ -50,10 +54,11 @@ export class TestEdge implements AsyncDisposable {
   }
 
   static async start(setup: EdgeSetup = {}): Promise<TestEdge> {
-    const { flags = [], settings = "", port = 0, hasPlain = false, home, environment } = setup;
+    const { flags = [], port = 0, hasPlain = false, home, environment, through } = setup;
+    const { config = NO_SOURCE_LIMITS, settings = "" } = setup;
     const ownHome = home === undefined ? new Home() : undefined;
     const path = home ?? (ownHome as Home).path;
-    writeFileSync(join(path, "edge.yml"), NO_SOURCE_LIMITS + settings, { mode: 0o600 });
+    writeFileSync(join(path, "edge.yml"), config + settings, { mode: 0o600 });
     const words: Readonly<Record<string, string>> = {
       "127.0.0.1:0": `127.0.0.1:${port}`,
       ...(hasPlain && { off: "127.0.0.1:0" }),
@@ -63,6 +68,7 @@ export class TestEdge implements AsyncDisposable {
       home: path,
       deadlineMs: LIFE_MS,
       ...(environment !== undefined && { environment }),
+      ...(through !== undefined && { through }),
     });
     const ready = await process.event("ready").catch(async (error: unknown) => {
       await process[Symbol.asyncDispose]();
@@ -94,7 +100,7 @@ export class TestEdge implements AsyncDisposable {
 export function startConnector(
   target: string,
   flags: readonly string[],
-  surroundings: { readonly home: string; readonly environment?: Readonly<Record<string, string>> },
+  surroundings: Pick<Surroundings, "home" | "environment" | "through">,
 ): Running {
   return new Running(["connect", target, "--log-format", "json", ...flags], {
     ...surroundings,
@@ -113,6 +119,7 @@ export interface TunnelSetup {
   readonly edgeFlags?: readonly string[];
   /** Of the connector. */
   readonly environment?: Readonly<Record<string, string>>;
+  readonly through?: readonly string[];
 }
 
 /** An edge and a connector with a route between them. */
@@ -138,13 +145,14 @@ export class Tunnel implements AsyncDisposable {
   }
 
   static async start(setup: TunnelSetup): Promise<Tunnel> {
-    const { target, name = NAME, flags = [], edgeFlags = [], environment } = setup;
+    const { target, name = NAME, flags = [], edgeFlags = [], environment, through } = setup;
     const edge = setup.edge ?? (await TestEdge.start({ flags: edgeFlags }));
     const home = new Home();
     const line = await edge.invite();
     const connector = startConnector(target, ["--name", name, "--join", line, ...flags], {
       home: home.path,
       ...(environment !== undefined && { environment }),
+      ...(through !== undefined && { through }),
     });
     const tunnel = new Tunnel(edge, connector, `${name}.${DOMAIN}`, home, setup.edge === undefined);
     try {

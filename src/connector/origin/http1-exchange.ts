@@ -16,6 +16,7 @@ import {
 } from "../../http1/index.ts";
 import { authenticatesConnection, challengesConnection } from "./connection-login.ts";
 import { type ConnectionUser, type Loss, OriginConnection } from "./connection.ts";
+import type { DialEvents } from "./dial-origin.ts";
 import { failure, reasonOf } from "./failures.ts";
 import type { HttpOriginParts } from "./http1.ts";
 import type { OriginEvents, OriginExchange } from "./origin.ts";
@@ -135,7 +136,8 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
 
   #dial(): void {
     this.#isReused = false;
-    this.#cancelDial = this.#parts.dialer.dial(this.#serverName, {
+    const { dialer, sockets, pool } = this.#parts;
+    const events: DialEvents = {
       connected: (socket) => {
         this.#cancelDial = undefined;
         const connection = new OriginConnection(socket, this.#serverName, this.#parts);
@@ -145,7 +147,9 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
         this.#cancelDial = undefined;
         this.#guard(() => this.#fail({ code, sent: sent || this.#mayHaveBeenSent, detail }));
       },
-    });
+    };
+    const makeRoom = (): boolean => pool.dropOldest();
+    this.#cancelDial = sockets.dial(dialer, this.#serverName, events, makeRoom);
   }
 
   #attach(connection: OriginConnection): void {

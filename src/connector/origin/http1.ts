@@ -10,6 +10,7 @@ import { type HostHeader, HostRewrite } from "./host-header.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
 import type { Origin, OriginEvents, OriginExchange } from "./origin.ts";
 import { ConnectionPool } from "./pool.ts";
+import { SocketAccount } from "./socket-account.ts";
 import { OriginTls, type OriginTlsOptions } from "./tls.ts";
 
 /** Settings of one origin; names follow `originRequest` (product.md §3.4). */
@@ -28,6 +29,8 @@ export interface HttpOriginOptions {
   readonly keepAliveTimeoutMs?: number;
   /** True: a body of unknown length is collected (≤ 1 MiB) instead of sent in chunks. */
   readonly disableChunkedEncoding?: boolean;
+  /** Shared by all origins of a process; without it there is no bound. */
+  readonly sockets?: SocketAccount;
   readonly lookup?: Lookup;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -50,6 +53,7 @@ export const HTTP_ORIGIN_DEFAULTS = {
 export interface HttpOriginParts extends ConnectionOwner {
   readonly url: string;
   readonly dialer: OriginDialer;
+  readonly sockets: SocketAccount;
   readonly pool: ConnectionPool<OriginConnection>;
   readonly rewrite: HostRewrite;
   readonly tls: OriginTls | undefined;
@@ -78,6 +82,7 @@ export class HttpOrigin implements Origin {
     this.#parts = {
       url: target.url,
       dialer: new OriginDialer({ ...settings, tls, now }),
+      sockets: settings.sockets ?? new SocketAccount(Number.POSITIVE_INFINITY),
       pool,
       rewrite: new HostRewrite(settings.hostHeader, target),
       tls,

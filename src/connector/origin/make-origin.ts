@@ -5,6 +5,7 @@ import { type OnBug, throwLater } from "./failures.ts";
 import { type HostHeader, parseHostHeader } from "./host-header.ts";
 import { HttpOrigin } from "./http1.ts";
 import type { Origin } from "./origin.ts";
+import type { SocketAccount } from "./socket-account.ts";
 import { StaticOrigin } from "./static.ts";
 
 /** What the command line says about an origin; everything else has the defaults of product.md §3.4. */
@@ -19,15 +20,22 @@ export interface OriginSettings {
   };
 }
 
+/** What an origin shares with the others of its process. */
+export interface OriginSurroundings {
+  readonly deadlines: Deadlines;
+  /** Absent: no bound. */
+  readonly sockets?: SocketAccount;
+  /** Hears of a fault that ended one exchange (S-73); where absent it is thrown to the process's own handler. */
+  readonly onBug?: OnBug;
+}
+
 /**
- * @param onBug Hears of a fault that ended one exchange (S-73); where absent it is thrown to the process's own handler.
  * @throws TunlError `HOST_HEADER_INVALID`, `CA_POOL_INVALID`
  */
 export function makeOrigin(
   target: Target,
   settings: OriginSettings,
-  deadlines: Deadlines,
-  onBug: OnBug = throwLater,
+  { deadlines, sockets, onBug = throwLater }: OriginSurroundings,
 ): Origin {
   if (target.kind === "static") return new StaticOrigin(target, onBug);
   const { hostHeader, originTls } = settings;
@@ -35,6 +43,7 @@ export function makeOrigin(
     target,
     deadlines,
     onBug,
+    ...(sockets !== undefined && { sockets }),
     hostHeader: hostHeader.kind === "value" ? parseHostHeader(hostHeader.value) : hostHeader,
     tls: {
       caPool: originTls.ca,

@@ -89,6 +89,13 @@ export class ConnectionPool<C extends Poolable> {
     this.#sweep ??= deadlines.schedule(SWEEP_MS, this.#onSweep);
   }
 
+  /** Closes the one that was used longest ago. @returns False when none is idle. */
+  dropOldest(): boolean {
+    const oldest = this.#idle.shift();
+    oldest?.connection.close();
+    return oldest !== undefined;
+  }
+
   /** The connection closed itself, or said something nobody asked for. */
   remove(connection: C): void {
     const index = this.#idle.findIndex((idle) => idle.connection === connection);

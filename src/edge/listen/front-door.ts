@@ -8,7 +8,7 @@ import { Arrival, type ArrivalContext, type ArrivalTimeouts, type Decision } fro
 import { bind, type ListenAddress } from "./bind.ts";
 import { ALERT, type ClientHello } from "./client-hello.ts";
 import { LINK_PROTOCOL } from "./links.ts";
-import type { AdmissionRefusal, PeerLimits } from "./peer-limits.ts";
+import type { PeerLimits } from "./peer-limits.ts";
 
 export interface FrontDoorOptions {
   readonly listen: ListenAddress;
@@ -22,9 +22,6 @@ export interface FrontDoorOptions {
   readonly visitors: TlsServer;
   readonly links: TlsServer;
 }
-
-/** One line about refused connections at most this often (S-43). */
-const REFUSAL_LOG_MS = 10_000;
 
 /** Who a ClientHello belongs to. First match wins: the table of http.md §1. */
 export function decide(
@@ -60,8 +57,6 @@ export class FrontDoor {
   readonly #server: Server;
   /** Every connection that is not closed, by `peerKey`. */
   readonly #arrivals = new Map<string, Arrival>();
-  readonly #refusals = new Map<AdmissionRefusal, number>();
-  #refusalsLoggedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: FrontDoorOptions) {
     this.#options = options;
@@ -138,10 +133,7 @@ export class FrontDoor {
     if (address === undefined) return void socket.destroy();
     const now = performance.now();
     const place = this.#options.limits.admit(address, now);
-    if (typeof place === "string") {
-      socket.resetAndDestroy();
-      return this.#noteRefusal(place, now);
-    }
+    if (typeof place === "string") return void socket.resetAndDestroy();
     const arrival = new Arrival(socket, place, this.#contextFor(socket, address), now);
     const key = peerKey(socket);
     this.#arrivals.set(key, arrival);
@@ -176,14 +168,6 @@ export class FrontDoor {
       error: String(error),
     });
     socket.destroy();
-  }
-
-  #noteRefusal(refusal: AdmissionRefusal, now: number): void {
-    this.#refusals.set(refusal, (this.#refusals.get(refusal) ?? 0) + 1);
-    if (now - this.#refusalsLoggedAt < REFUSAL_LOG_MS) return;
-    this.#refusalsLoggedAt = now;
-    this.#options.log.warn("listen", "Connections were reset", Object.fromEntries(this.#refusals));
-    this.#refusals.clear();
   }
 }
 

@@ -1,5 +1,4 @@
 // This file is the admission of TCP connections: per source, in all, and the penalty box; time is an argument. http.md §1, §14; S-43.
-import { readFile } from "node:fs/promises";
 import { parsePeerIp, sourceKey } from "../../address/index.ts";
 import { type LimitName, reached } from "../../limits.ts";
 
@@ -9,12 +8,14 @@ export interface PeerLimitOptions {
   readonly connectionsPerSource: number | "off";
   /** New connections of one source: a token bucket (`limits.acceptPerIp`). */
   readonly acceptRate: { readonly perSecond: number; readonly burst: number } | "off";
-  /** Connections in all, see `connectionCap`. */
+  /** Connections in all: `publicConnections` of the descriptors. */
   readonly connections: number | "off";
   /** Connections whose handshake has not ended, in all. */
   readonly pendingHandshakes: number | "off";
   /** How long a source stays in the penalty box. */
   readonly penaltyMs: number | "off";
+  /** Told of each refusal. */
+  readonly onRefused: (refusal: AdmissionRefusal) => void;
 }
 
 export const PEER_LIMIT_DEFAULTS: PeerLimitOptions = {
@@ -23,6 +24,7 @@ export const PEER_LIMIT_DEFAULTS: PeerLimitOptions = {
   connections: "off",
   pendingHandshakes: 512,
   penaltyMs: 60_000,
+  onRefused: () => undefined,
 };
 
 /** Faults that lead into the penalty box: how many within how long. */
@@ -112,6 +114,7 @@ export class PeerLimits {
     if (refusal !== undefined) {
       this.#refused[refusal] += 1;
       reached(LIMIT_OF[refusal]);
+      this.#options.onRefused(refusal);
       return refusal;
     }
     return this.#take(source);
@@ -242,32 +245,4 @@ function sourceOf(address: string): string {
   const bytes = parsePeerIp(address);
   // Not an address (a unix socket in a test): a source of its own.
   return bytes === undefined ? address : sourceKey(bytes);
-}
-
-/** Descriptors that stay free for store, resolver and dials. */
-const RESERVED_DESCRIPTORS = 64;
-/** Share of the limit that visitors and links may use. */
-const PUBLIC_SHARE = 0.8;
-/** Assumed where the limit cannot be read (not Linux): the smallest default among them, macOS. */
-const UNKNOWN_DESCRIPTOR_LIMIT = 10_240;
-
-/**
- * How many connections the public listeners may hold: 80 % of the hard descriptor limit, 64 always left over.
- *
- * The runtime raises its soft limit to the hard one at start, and its accept loop spins at full CPU once that is
- * reached (platform.md §0 trap 7), so the number is needed before the first accept.
- *
- * @param limits Text of `/proc/self/limits`; `undefined` where there is none.
- */
-export function connectionCap(limits: string | undefined): number {
-  const line = limits?.split("\n").find((text) => text.startsWith("Max open files"));
-  const hard = Number(line?.trim().split(/\s+/)[4] ?? UNKNOWN_DESCRIPTOR_LIMIT);
-  const limit = Number.isFinite(hard) ? hard : UNKNOWN_DESCRIPTOR_LIMIT;
-  return Math.max(1, Math.min(Math.floor(limit * PUBLIC_SHARE), limit - RESERVED_DESCRIPTORS));
-}
-
-/** `connectionCap` of this process. */
-export async function readConnectionCap(): Promise<number> {
-  // No /proc outside of Linux: then the cap is that of the unknown limit.
-  return connectionCap(await readFile("/proc/self/limits", "utf8").catch(() => undefined));
 }

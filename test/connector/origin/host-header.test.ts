@@ -34,7 +34,7 @@ describe("host header setting", () => {
 });
 
 describe("making an origin", () => {
-  const deadlines = new Deadlines(() => {});
+  const surroundings = { deadlines: new Deadlines(() => {}) };
   const plain = { isVerified: true, ca: undefined, serverName: undefined };
 
   test("has its target in full form as url", () => {
@@ -43,7 +43,7 @@ describe("making an origin", () => {
       const origin = makeOrigin(
         target,
         { hostHeader: { kind: "keep" }, originTls: plain },
-        deadlines,
+        surroundings,
       );
       expect(origin.url).toBe(target.url);
     }
@@ -52,11 +52,15 @@ describe("making an origin", () => {
   test("refuses settings that could never work, before the first request", () => {
     const value = { kind: "value", value: "a b" } as const;
     expect(() =>
-      makeOrigin(parseTarget("8000"), { hostHeader: value, originTls: plain }, deadlines),
+      makeOrigin(parseTarget("8000"), { hostHeader: value, originTls: plain }, surroundings),
     ).toThrow("as Host");
     const originTls = { ...plain, ca: "not a certificate" };
     expect(() =>
-      makeOrigin(parseTarget("https://a"), { hostHeader: { kind: "keep" }, originTls }, deadlines),
+      makeOrigin(
+        parseTarget("https://a"),
+        { hostHeader: { kind: "keep" }, originTls },
+        surroundings,
+      ),
     ).toThrow("holds no certificate");
   });
 });

@@ -15,6 +15,7 @@ import {
 import { type FrontDoor, startFrontDoor } from "../../../src/edge/listen/front-door.ts";
 import { createLinkServer } from "../../../src/edge/listen/links.ts";
 import { PeerLimits, type PeerLimitOptions } from "../../../src/edge/listen/peer-limits.ts";
+import { RefusalLog } from "../../../src/edge/listen/refusal-log.ts";
 import { createVisitorServer, type SecureVisitor } from "../../../src/edge/listen/terminate.ts";
 import type { Remote } from "../../../src/edge/listen/remote.ts";
 import { ARRIVAL_TIMEOUTS, type ArrivalTimeouts } from "../../../src/edge/listen/arrival.ts";
@@ -68,8 +69,12 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   const { log, records } = memoryLog();
   const table = new CertificateTable();
   for (const certificate of options.certificates) table.put(certificate);
-  const limits = new PeerLimits({ acceptRate: "off", ...options.limits });
   const deadlines = new Deadlines((error) => log.error("deadline", String(error)));
+  const limits = new PeerLimits({
+    acceptRate: "off",
+    onRefused: new RefusalLog(deadlines, log).note,
+    ...options.limits,
+  });
   const greet = (socket: TLSSocket, visitor: SecureVisitor): void => {
     socket.end(`visitor ${visitor.tls.serverName}`);
   };

@@ -1,8 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import {
   type AdmissionRefusal,
-  connectionCap,
-  readConnectionCap,
   MAX_IDLE_SOURCES,
   PeerLimits,
   type PeerLimitOptions,
@@ -16,6 +14,7 @@ const OFF: PeerLimitOptions = {
   connections: "off",
   pendingHandshakes: "off",
   penaltyMs: "off",
+  onRefused: () => undefined,
 };
 
 function admitted(outcome: Place | AdmissionRefusal): Place {
@@ -150,26 +149,4 @@ describe("peer limits", () => {
     expect(limits.admit("192.0.2.1", 0)).toBe("connectionsPerSource");
     admitted(limits.admit("192.0.2.2", 0));
   });
-
-  test("keep 20 % of the descriptors free, and never less than 64", () => {
-    const text = (hard: string): string =>
-      `Limit  Soft Limit  Hard Limit  Units\nMax open files            1024                 ${hard}                files     \n`;
-    expect(connectionCap(text("20000"))).toBe(16_000);
-    expect(connectionCap(text("256"))).toBe(192);
-    expect(connectionCap(text("64"))).toBe(1);
-    expect(connectionCap(text("unlimited"))).toBe(8_192);
-    expect(connectionCap(undefined)).toBe(8_192);
-  });
-
-  test.skipIf(process.platform !== "linux")(
-    "read the descriptor limit of this process",
-    async () => {
-      const hard = Number((await Bun.$`sh -c "ulimit -Hn"`.text()).trim());
-      const cap = await readConnectionCap();
-      // A limit that is none ("unlimited") is taken for the unknown one.
-      expect(cap).toBe(
-        Number.isNaN(hard) ? connectionCap(undefined) : Math.min(Math.floor(hard * 0.8), hard - 64),
-      );
-    },
-  );
 });
