@@ -162,7 +162,7 @@ export class Inbound {
       );
     }
     if (side === "edge") this.#load.opened(now);
-    ledger.streams.opened(id);
+    if (ledger.streams.opened(id)) ledger.debts.maxStreams = true;
     const stream = new StreamState(id, kind, false, link.number, receiveLimit, local.initialWindow);
     ledger.streams.add(stream);
     ledger.options.trace.stream("opened", id);

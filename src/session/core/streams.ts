@@ -150,12 +150,14 @@ export class StreamTable {
     return id % 2 === this.#ourBit;
   }
 
-  /** The peer opened `id`, which `meaning` called unopened. */
-  opened(id: StreamId): void {
+  /** The peer opened `id`, which `meaning` called unopened. Returns true when MAX_STREAMS rose and is to be announced. */
+  opened(id: StreamId): boolean {
     const ordinal = Math.floor(id / 2);
     for (let gap = this.#peerHighest + 1; gap < ordinal; gap++) this.#gaps.add(gap);
     if (ordinal > this.#peerHighest) this.#peerHighest = ordinal;
     this.#gaps.delete(ordinal);
+    // Streams that closed while plenty were left gave nothing back then; there may be no other close for an hour.
+    return this.#raise();
   }
 
   /** Forgets a stream that is over on both sides. Returns true when MAX_STREAMS rose and is to be announced. */
@@ -163,7 +165,13 @@ export class StreamTable {
     this.#streams.delete(stream.id);
     if (stream.isOurs) return false;
     this.#peerClosed += 1;
+    return this.#raise();
+  }
+
+  /** What can be announced is when it is a quarter of the concurrency, or when the peer has few streams left. */
+  #raise(): boolean {
     const limit = this.#peerClosed + this.#concurrency;
+    if (limit === this.announced) return false;
     const left = this.announced - (this.#peerHighest + 1);
     if (limit - this.announced < this.#concurrency / 4 && left >= STREAMS_LEFT_LOW) return false;
     this.announced = limit;

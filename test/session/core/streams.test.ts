@@ -62,6 +62,22 @@ describe("stream table", () => {
     expect(roomy.announced).toBe(50);
   });
 
+  test("announces what closed early when the peer comes to its last streams, though nothing closes then", () => {
+    const table = new StreamTable("connector", 40, 4, 0);
+    const early = Array.from({ length: 9 }, (_, index) => opened(table, 2 * index));
+    // Fewer than a quarter, and plenty are left.
+    expect(early.map((stream) => table.forget(stream))).not.toContain(true);
+    expect(table.announced).toBe(40);
+    const rises = Array.from({ length: 31 }, (_, index) => table.opened(2 * (9 + index)));
+    expect(rises.filter(Boolean).length).toBe(1);
+    expect(rises.indexOf(true)).toBe(23);
+    expect(table.announced).toBe(49);
+    // Nothing closed since: nothing can be given.
+    expect(Array.from({ length: 9 }, (_, index) => table.opened(2 * (40 + index)))).not.toContain(
+      true,
+    );
+  });
+
   test("counts only the peer's streams as closed", () => {
     const table = new StreamTable("connector", 4, 4, 0);
     const ours = new StreamState(table.takeId(), 1, true, 0, 100, 100);
