@@ -1,5 +1,6 @@
 // This file is what received frames do to a session: the checks and effects of the tables in PROTOCOL §2.2.
 import { type ControlRecord, type FrameDecoder, STREAM_CODES } from "../../wire/index.ts";
+import { Feedback, isRefusal } from "./feedback.ts";
 import type { Ledger } from "./ledger.ts";
 import type { LinkState } from "./links.ts";
 import { References } from "./references.ts";
@@ -18,6 +19,7 @@ export class Inbound {
   readonly #events: InboundEvents;
   readonly #load = new PeerLoad();
   readonly #references: References;
+  readonly #feedback: Feedback;
   /** OPENs are refused from here on: we drain. */
   isRefusing = false;
   /** CLOSE came: what follows it is ignored. */
@@ -27,6 +29,7 @@ export class Inbound {
     this.#ledger = ledger;
     this.#events = events;
     this.#references = new References(ledger, this.#load);
+    this.#feedback = new Feedback(ledger, this.#references, this.#load);
   }
 
   /**
@@ -48,16 +51,16 @@ export class Inbound {
           this.#open(link, decoder.record("open"), now);
           break;
         case "ack":
-          this.#acks(link, decoder.record("ack").entries, now);
+          this.#feedback.acks(link, decoder.record("ack").entries, now);
           break;
         case "maxStreamData":
-          this.#streamLimits(decoder.record("maxStreamData").entries, now);
+          this.#feedback.streamLimits(decoder.record("maxStreamData").entries, now);
           break;
         case "reset":
           this.#reset(link, decoder.record("reset"), now);
           break;
         case "stopSending":
-          this.#stopSending(decoder.record("stopSending"), now);
+          this.#feedback.stopSending(decoder.record("stopSending"), now);
           break;
         case "datagram":
           this.#datagram(decoder.stream);
@@ -305,7 +308,7 @@ export class Inbound {
         );
       }
       ledger.resetReceiving(stream, finalSize, now);
-      if (isRefusal(stream, code)) this.#returned(stream);
+      if (isRefusal(stream, code)) this.#feedback.returned(stream);
       else if (receive.stopCode === undefined && stream.replay === undefined) {
         ledger.emit({ kind: "streamReset", stream: id, code, remote: true });
       }
@@ -317,105 +320,8 @@ export class Inbound {
     link.acks.add(stream, 0, now);
   }
 
-  /** The application gets all bytes of a refused stream back and may use them elsewhere. */
-  #returned(stream: StreamState): void {
-    const replay = stream.send.bytes.replay();
-    stream.replay = replay;
-    this.#ledger.resetSending(stream, STREAM_CODES.REFUSED.code);
-    this.#ledger.emit({
-      kind: "streamReset",
-      stream: stream.id,
-      code: STREAM_CODES.REFUSED.code,
-      remote: true,
-      replay,
-    });
-  }
-
-  #stopSending(frame: ControlRecord<"stopSending">, now: number): void {
-    const { id, code } = frame;
-    const stream = this.#references.find(id, "stopSending");
-    if (stream !== undefined) stream.isOpenAcknowledged = true;
-    if (stream !== undefined && isRefusal(stream, code)) this.#returned(stream);
-    else if (stream !== undefined && this.#ledger.resetSending(stream, code)) {
-      this.#ledger.emit({ kind: "streamStopped", stream: id, code });
-    } else {
-      this.#load.changedNothing("stopSending", now);
-    }
-  }
-
-  #acks(link: LinkState, entries: ControlRecord<"ack">["entries"], now: number): void {
-    const ledger = this.#ledger;
-    const retained = ledger.retained;
-    let hasChanged = false;
-    for (const { id, received, ended } of entries) {
-      const stream = this.#references.find(id, "ack");
-      if (stream !== undefined && this.#ack(stream, received, ended)) hasChanged = true;
-    }
-    const freed = retained - ledger.retained;
-    if (freed > 0) {
-      const rtt = link.liveness.rtt.minimum;
-      link.inFlight.acknowledged(freed, now, rtt, ledger.isBacklogged, ledger.retained === 0);
-    }
-    if (!hasChanged) this.#load.changedNothing("ack", now);
-  }
-
-  /** Returns false where the entry says nothing new. */
-  #ack(stream: StreamState, received: number, ended: boolean): boolean {
-    const { id, send } = stream;
-    const isFirst = !stream.isOpenAcknowledged;
-    stream.isOpenAcknowledged = true;
-    if (ended) {
-      if (!send.mayBeEnded) {
-        throw violation(
-          "PROTOCOL_VIOLATION",
-          "ack",
-          `Received an end of stream ${id}, which we did not end`,
-        );
-      }
-      if (send.isTerminal) return false;
-      this.#ledger.endedSending(stream);
-      this.#ledger.forgetIfOver(stream);
-      return true;
-    }
-    if (received > send.highest) {
-      throw violation(
-        "PROTOCOL_VIOLATION",
-        "ack",
-        `Received ACK ${received} on stream ${id}, sent were ${send.highest} bytes`,
-      );
-    }
-    return this.#ledger.acknowledged(stream, received) || isFirst;
-  }
-
-  #streamLimits(entries: ControlRecord<"maxStreamData">["entries"], now: number): void {
-    let hasChanged = false;
-    for (const { id, limit } of entries) {
-      const stream = this.#references.find(id, "maxStreamData");
-      if (stream === undefined) continue;
-      stream.isOpenAcknowledged = true;
-      if (!stream.send.credit.raise(limit)) continue;
-      hasChanged = true;
-      this.#ledger.wake(stream, now);
-    }
-    if (!hasChanged) this.#load.changedNothing("maxStreamData", now);
-  }
-
   #datagram(id: number): void {
     this.#references.checkLimit(id, "datagram");
     this.#ledger.options.trace.dropped("datagram", 1);
   }
-}
-
-/**
- * REFUSED by either frame, and true: nothing was acknowledged or delivered, and the application did not give up itself.
- */
-function isRefusal(stream: StreamState, code: number): boolean {
-  const { isOurs, send, receive } = stream;
-  if (code !== STREAM_CODES.REFUSED.code || !isOurs) return false;
-  return (
-    send.bytes.acked === 0 &&
-    receive.received === 0 &&
-    send.state !== "resetSent" &&
-    !send.isTerminal
-  );
 }

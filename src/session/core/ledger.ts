@@ -2,6 +2,7 @@
 import { bug } from "../../errors.ts";
 import { PRESSURE_SEVERE, SESSION_CODES, STREAM_CODES } from "../../wire/index.ts";
 import type { SessionOptions, SessionOutput, StreamId } from "./events.ts";
+import { LinkTable } from "./link-table.ts";
 import type { LinkState } from "./links.ts";
 import { type GrowthConditions, SessionWindow } from "./receive-window.ts";
 import { Scheduler } from "./scheduler.ts";
@@ -27,7 +28,7 @@ export class Ledger implements GrowthConditions {
   readonly options: SessionOptions;
   readonly streams: StreamTable;
   readonly scheduler = new Scheduler();
-  readonly links = new Map<number, LinkState>();
+  readonly links: LinkTable;
   /** Credit we hold towards the peer, over all streams. */
   readonly credit: SendCredit;
   /** Credit we granted, over all streams. */
@@ -51,6 +52,7 @@ export class Ledger implements GrowthConditions {
   constructor(options: SessionOptions) {
     const { side, local, remote } = options;
     this.options = options;
+    this.links = new LinkTable(options, (output) => this.emit(output));
     this.credit = new SendCredit(remote.initialMaxData);
     this.window = new SessionWindow(local.initialMaxData, options.budget.receive, (since) =>
       this.#activeWindows(since),

@@ -1,8 +1,7 @@
 // This file is the session core: streams above links as a calculation, without clock, socket or randomness. PROTOCOL §4 to §9.
 import {
-  agreeParameters,
   CLOSE_LINGER_MS,
-  FrameDecoder,
+  type FrameDecoder,
   GOAWAY_ACCEPT_MS,
   ORDINAL_DRAIN,
   SESSION_CODES,
@@ -22,14 +21,9 @@ import type {
 } from "./events.ts";
 import { Inbound } from "./inbound.ts";
 import { Ledger, streamCodeFor } from "./ledger.ts";
-import { LinkState } from "./links.ts";
-import { Liveness } from "./liveness.ts";
 import { Overload } from "./overload.ts";
 import { firstWindow } from "./receive-window.ts";
 import { DIRTY, StreamState } from "./streams.ts";
-
-/** The edge asks later than the connector, so normally one PING is on its way. */
-const EDGE_PING_FACTOR = 1.4;
 
 type State = "open" | "closed";
 
@@ -66,7 +60,7 @@ export class SessionCore {
       closed: (code, message, now) => this.#end(true, code, message, now),
     });
     this.#overload = new Overload(this.#ledger, {
-      valve: (isReading, now) => this.#valve(isReading, now),
+      valve: (isReading, now) => this.#ledger.links.read(isReading, now),
       evict: (stream, now) => this.#evict(stream, now),
     });
   }
@@ -122,7 +116,7 @@ export class SessionCore {
   ): StreamId | "streamLimit" | "detached" | "draining" {
     const ledger = this.#ledger;
     if (this.#state === "closed" || this.#isDraining || this.#isPeerDraining) return "draining";
-    const link = this.#newestLink();
+    const link = this.#ledger.links.newest;
     if (link === undefined) return "detached";
     if (!ledger.streams.canOpen) return "streamLimit";
     if (ledger.streams.nextOrdinal >= ORDINAL_DRAIN) {
@@ -201,7 +195,7 @@ export class SessionCore {
   goAway(code: number, retryAfterMs: number, message: string, now: number): void {
     if (this.#state === "closed" || this.#isDraining) return;
     this.#isDraining = true;
-    const rtt = this.#newestLink()?.liveness.rtt.estimate ?? 0;
+    const rtt = this.#ledger.links.newest?.liveness.rtt.estimate ?? 0;
     this.#refuseFrom = now + Math.max(GOAWAY_ACCEPT_MS, 2 * rtt);
     this.#ledger.debts.goAway = { code, retryAfterMs, message };
     this.#ledger.emit({
@@ -238,8 +232,8 @@ export class SessionCore {
       sent: ledger.credit.used,
       sendLimit: ledger.credit.limit,
       links: ledger.links.size,
-      rttMs: this.#newestLink()?.liveness.rtt.smoothed,
-      inFlightBound: this.#newestLink()?.inFlight.bound ?? 0,
+      rttMs: this.#ledger.links.newest?.liveness.rtt.smoothed,
+      inFlightBound: this.#ledger.links.newest?.inFlight.bound ?? 0,
       isReading: this.#overload.isReading,
       owing: ledger.owing,
     };
@@ -247,40 +241,11 @@ export class SessionCore {
 
   // Links
 
-  #newestLink(): LinkState | undefined {
-    let newest: LinkState | undefined;
-    for (const link of this.#ledger.links.values()) newest = link;
-    return newest;
-  }
-
   #attach(number: LinkNumber, decoder: FrameDecoder | undefined, now: number): void {
-    if (this.#state === "closed") {
-      this.#closeLink(number);
-      return;
-    }
-    const { side, local, remote } = this.#options;
-    const pingMs = agreeParameters(local, remote).silenceMs / 3;
-    const liveness = new Liveness(
-      local.silenceMs,
-      side === "edge" ? EDGE_PING_FACTOR * pingMs : pingMs,
-      now,
-    );
-    const reader =
-      decoder ?? new FrameDecoder({ phase: "live", side, maxDatagram: local.maxDatagram });
-    this.#ledger.links.set(number, new LinkState(number, reader, liveness));
-    this.#options.trace.link("attached", number);
-    this.#emitLinks();
-    if (!this.#overload.isReading) this.#readLink(number, liveness, false, now);
-  }
-
-  #valve(isReading: boolean, now: number): void {
-    for (const { number, liveness } of this.#ledger.links.values())
-      this.#readLink(number, liveness, isReading, now);
-  }
-
-  #readLink(link: LinkNumber, liveness: Liveness, isRead: boolean, now: number): void {
-    liveness.read(isRead, now);
-    this.#ledger.emit({ kind: isRead ? "resumeLink" : "pauseLink", link });
+    const { links } = this.#ledger;
+    if (this.#state === "closed") return links.close(number);
+    links.attach(number, decoder, now);
+    if (!this.#overload.isReading) links.read(false, now, number);
   }
 
   /** Nobody reads what the stream brings, and there is no room for it any more. */
@@ -319,35 +284,20 @@ export class SessionCore {
     const link = this.#ledger.links.get(number);
     if (link === undefined) return;
     link.isIdle = true;
-    if (link.isClosing) this.#closeLink(number);
-  }
-
-  /** The shell ends the link and reports nothing about it any more. */
-  #closeLink(number: LinkNumber): void {
-    this.#ledger.links.delete(number);
-    this.#ledger.emit({ kind: "closeLink", link: number });
+    if (link.isClosing) this.#ledger.links.close(number);
   }
 
   #lose(number: LinkNumber, cause: LinkLoss, now: number): void {
-    if (!this.#ledger.links.delete(number)) return;
-    this.#options.trace.link("lost", number, cause);
-    if (this.#state === "closed") return;
-    this.#emitLinks();
+    const { links } = this.#ledger;
+    const isOpen = this.#state === "open";
     // Both ends announce resumeMs 0 until links can be replaced: without a link nothing is kept.
-    if (this.#ledger.links.size === 0)
+    if (links.lost(number, cause, isOpen) && isOpen && links.size === 0)
       this.#end(false, SESSION_CODES.NO_ERROR.code, `The link was lost (${cause})`, now);
-  }
-
-  #emitLinks(): void {
-    this.#ledger.emit({
-      kind: "status",
-      status: { name: "attached", links: [...this.#ledger.links.keys()] },
-    });
   }
 
   #timer(lagMs: number, now: number): void {
     if (this.#state === "closed") {
-      if (now >= this.#closeLinksAt) this.#closeAllLinks();
+      if (now >= this.#closeLinksAt) this.#closeLinks();
       return;
     }
     if (now >= this.#refuseFrom) {
@@ -361,11 +311,6 @@ export class SessionCore {
         this.#lose(link.number, "silence", now);
       }
     }
-  }
-
-  #closeAllLinks(): void {
-    for (const number of [...this.#ledger.links.keys()]) this.#closeLink(number);
-    this.#closeLinksAt = Number.POSITIVE_INFINITY;
   }
 
   /** Closed, and no CLOSE of ours is to be said. */
@@ -397,11 +342,16 @@ export class SessionCore {
     this.#end(false, code, message, now);
   }
 
+  #closeLinks(): void {
+    this.#ledger.links.closeAll();
+    this.#closeLinksAt = Number.POSITIVE_INFINITY;
+  }
+
   #end(remote: boolean, code: number, message: string, now: number): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
     this.#ledger.endAllStreams(streamCodeFor(code), now);
     this.#ledger.emit({ kind: "status", status: { name: "closed", remote, code, message } });
-    if (remote) this.#closeAllLinks();
+    if (remote) this.#closeLinks();
   }
 }
