@@ -13,7 +13,7 @@ type Incoming = "messages" | "body" | "over";
 type Outgoing = "open" | "ended" | "reset";
 
 export abstract class ExchangeStream implements StreamEvents, ExchangeSide, ContentSink {
-  protected readonly stream: Stream;
+  #stream: Stream;
   readonly #reader = new MessageReader();
   #incoming: Incoming = "messages";
   #outgoing: Outgoing = "open";
@@ -21,7 +21,11 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
   #writer: BodyWriter | undefined;
 
   constructor(stream: Stream) {
-    this.stream = stream;
+    this.#stream = stream;
+  }
+
+  protected get stream(): Stream {
+    return this.#stream;
   }
 
   protected abstract readonly events: BodyEvents | undefined;
@@ -32,6 +36,17 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
 
   protected get isSending(): boolean {
     return this.#outgoing === "open";
+  }
+
+  /**
+   * Goes on in another stream, which has got everything that was written to the old one; nothing came from that.
+   * @returns As the last `write` to the new one did.
+   */
+  protected moveTo(stream: Stream, state: "more" | "pause"): "more" | "pause" {
+    this.#stream = stream;
+    this.#writer?.moveTo(stream);
+    if (this.#outgoing === "ended") stream.finish();
+    return state;
   }
 
   /** Our messages are complete: this is what follows them. */

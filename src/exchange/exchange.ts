@@ -1,5 +1,6 @@
 // This file is one request and its reply on one stream, seen from either end. PROTOCOL §12.
 // (Interfaces first; the classes that implement them stand in requester.ts and responder.ts.)
+import type { Session } from "../session/index.ts";
 import type { Failure, RequestHead, ResponseHead } from "./heads.ts";
 
 /** The part both ends share: our direction and the credit of theirs. */
@@ -39,11 +40,24 @@ export interface RequesterEvents extends BodyEvents {
   interim(status: number, fields: Uint8Array): void;
   response(head: ResponseHead): void;
   failure(failure: Failure): void;
+  /**
+   * The other end took nothing of the request, whose `bytes` are held here: it may be opened again, or dropped. Nothing
+   * else comes before that, and `closed` only after it.
+   */
+  undelivered(bytes: number): void;
 }
+
+/** Why a session opens no stream now. */
+export type NotOpened = "streamLimit" | "detached" | "draining";
 
 /** The edge's end of an exchange. */
 export interface Requester extends ExchangeSide {
   readonly head: RequestHead;
+  /**
+   * After `undelivered`: opens the same request, as far as it was written, in another session.
+   * @returns As `write`, or why the session opened none; then it may be asked again.
+   */
+  reopen(session: Session): "more" | "pause" | NotOpened;
 }
 
 /** The connector's end of an exchange. */

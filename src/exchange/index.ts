@@ -17,6 +17,7 @@ export { EXCHANGE_CODES, STREAM_KINDS } from "./error-codes.ts";
 export type {
   BodyEvents,
   ExchangeSide,
+  NotOpened,
   Requester,
   RequesterEvents,
   Responder,

@@ -1,7 +1,8 @@
 // This file is the edge's end of an exchange: it sends the request and receives the reply. PROTOCOL §12.1.
+import { bug } from "../errors.ts";
 import type { Session, Stream } from "../session/index.ts";
 import { STREAM_KINDS } from "./error-codes.ts";
-import type { Requester, RequesterEvents } from "./exchange.ts";
+import type { NotOpened, Requester, RequesterEvents } from "./exchange.ts";
 import { ExchangeStream } from "./exchange-stream.ts";
 import { checkFields, checkReason } from "./field-check.ts";
 import type { Failure, FailureCode, RequestHead, ResponseHead } from "./heads.ts";
@@ -42,16 +43,55 @@ const NO_BODY: BodyKind = { kind: "none" };
 const RUNS: BodyKind = { kind: "runs" };
 export const RAW: BodyKind = { kind: "raw" };
 
+/** Stands for the stream of an exchange that has none at the moment: what is written meanwhile is kept with the rest. */
+class Shelf implements Stream {
+  readonly id = -1;
+  readonly #kept: Uint8Array[];
+
+  constructor(kept: Uint8Array[]) {
+    this.#kept = kept;
+  }
+
+  write(bytes: Uint8Array): "pause" {
+    this.#kept.push(bytes);
+    return "pause";
+  }
+  finish(): void {}
+  reset(): void {}
+  stop(): void {}
+  consumed(): void {}
+}
+
 class RequesterStream extends ExchangeStream implements Requester {
   readonly head: RequestHead;
   protected readonly events: RequesterEvents;
   #interims = 0;
+  /** All that was written to a stream that delivered nothing of it; empty otherwise. */
+  #replay: Uint8Array[] = [];
 
   constructor(stream: Stream, head: RequestHead, events: RequesterEvents) {
     super(stream);
     this.head = head;
     this.events = events;
     if (head.upgrade === undefined) this.sendBody(bodyOf(head));
+  }
+
+  undelivered(replay: readonly Uint8Array[]): void {
+    this.#replay = [...replay];
+    this.moveTo(new Shelf(this.#replay), "pause");
+    this.events.undelivered(replay.reduce((sum, { length }) => sum + length, 0));
+  }
+
+  reopen(session: Session): "more" | "pause" | NotOpened {
+    const [head, ...rest] = this.#replay;
+    if (head === undefined) bug("an exchange is opened again that was not given back");
+    const isWhole = rest.length === 0 && !this.isSending;
+    const stream = session.open(STREAM_KINDS.exchange, head, isWhole, () => this);
+    if (typeof stream === "string") return stream;
+    this.#replay = [];
+    let state: "more" | "pause" = "more";
+    for (const bytes of rest) state = stream.write(bytes);
+    return this.moveTo(stream, state);
   }
 
   protected message(message: Message): void {
@@ -118,14 +158,13 @@ class RequesterStream extends ExchangeStream implements Requester {
 /**
  * Opens an exchange on a session.
  *
- * @param makeEvents Makes the taker of the events; called before this returns, so that no event is missed.
  * @returns The exchange, or why the session opened none.
  */
 export function openExchange(
   session: Session,
   head: RequestHead,
   events: RequesterEvents,
-): Requester | "streamLimit" | "detached" | "draining" {
+): Requester | NotOpened {
   const { id, method, authority, target, fields, upgrade, visitor, tls } = head;
   const bytes = encodeMessage("request", {
     id,
@@ -149,8 +188,7 @@ export function openExchange(
     exchange = new RequesterStream(stream, head, events);
     return exchange;
   });
-  if (typeof opened === "string" || exchange === undefined)
-    return opened as "streamLimit" | "detached" | "draining";
+  if (typeof opened === "string" || exchange === undefined) return opened as NotOpened;
   if (isWhole) exchange.end();
   return exchange;
 }

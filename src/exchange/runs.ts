@@ -144,13 +144,18 @@ export interface BodyTarget {
 /** Puts content into the bytes of a direction. */
 export class BodyWriter {
   readonly #body: BodyKind;
-  readonly #target: BodyTarget;
+  #target: BodyTarget;
   #left: number;
 
   constructor(body: BodyKind, target: BodyTarget) {
     this.#body = body;
     this.#target = target;
     this.#left = body.kind === "known" ? body.length : 0;
+  }
+
+  /** What follows goes there: behind what was written so far, which the caller brought there too. */
+  moveTo(target: BodyTarget): void {
+    this.#target = target;
   }
 
   /**

@@ -263,8 +263,10 @@ export class Session {
       return;
     }
     const stream = this.#streams.get(output.stream);
-    const events = stream?.events;
-    if (stream === undefined || events === undefined) return; // refused
+    if (stream === undefined) return; // We refused it.
+    if (output.kind === "streamClosed") this.#streams.delete(output.stream);
+    const { events } = stream;
+    if (events === undefined) return; // Its owner has its bytes back.
     switch (output.kind) {
       case "streamBytes":
         if (!stream.isStopped) events.bytes(output.bytes);
@@ -276,13 +278,17 @@ export class Session {
         events.writable();
         break;
       case "streamReset":
-        events.reset(output.code, output.remote);
+        if (output.replay === undefined || events.undelivered === undefined) {
+          events.reset(output.code, output.remote);
+          break;
+        }
+        stream.events = undefined;
+        events.undelivered(output.replay);
         break;
       case "streamStopped":
         events.stopped(output.code);
         break;
       case "streamClosed":
-        this.#streams.delete(output.stream);
         events.closed();
         break;
       default:

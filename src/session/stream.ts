@@ -8,6 +8,12 @@ export interface StreamEvents {
   ended(): void;
   /** The peer abandoned its direction with `code`, or (`remote` false) the session was lost or evicted the stream. */
   reset(code: number, remote: boolean): void;
+  /**
+   * Of a stream that we opened: the peer took nothing of it, because it refused it or it never left us. `replay` is every
+   * byte written so far, to be opened in another session. The stream is over for its owner, nothing follows. Told as
+   * `reset` where this is absent.
+   */
+  undelivered?(replay: readonly Uint8Array[]): void;
   /** The peer wants no more bytes of ours; our direction is already reset with the same code. */
   stopped(code: number): void;
   /** After `write` answered "pause": there is room again. */

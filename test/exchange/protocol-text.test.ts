@@ -252,6 +252,7 @@ function opened(head: RequestHead): { readonly stream: FakeStream; readonly told
     end: () => told.push("end"),
     cut: (code) => told.push(`cut ${code}`),
     stopped: (code) => told.push(`stopped ${code}`),
+    undelivered: (bytes) => told.push(`undelivered ${bytes}`),
     writable: () => undefined,
     closed: () => undefined,
   };

@@ -56,6 +56,9 @@ class Heard implements RequesterEvents {
   stopped(): void {
     this.log.push("stopped");
   }
+  undelivered(bytes: number): void {
+    this.log.push(`undelivered ${bytes}`);
+  }
   writable(): void {}
   closed(): void {}
 }

@@ -47,7 +47,10 @@ export type SessionOutput =
   /** Answer with `consumed()`. */
   | { readonly kind: "streamBytes"; readonly stream: StreamId; readonly bytes: Uint8Array }
   | { readonly kind: "streamEnded" | "streamWritable" | "streamClosed"; readonly stream: StreamId }
-  /** `replay` comes with code REFUSED where nothing was taken: all bytes written so far, to be opened elsewhere. */
+  /**
+   * `replay` comes where the peer took nothing, because it refused the stream or never heard of it: all bytes written so
+   * far, to be opened elsewhere.
+   */
   | {
       readonly kind: "streamReset";
       readonly stream: StreamId;

@@ -313,6 +313,7 @@ export class Ledger implements GrowthConditions {
   /** The session is over: every stream ends with `code`, locally. */
   endAllStreams(code: number, now: number): void {
     for (const stream of [...this.streams.values]) {
+      const replay = neverLeft(stream) ? { replay: stream.send.bytes.replay() } : undefined;
       this.#release(stream.send.bytes.unsent, stream.send.bytes.retained);
       stream.send.bytes.drop();
       const isComplete = stream.send.isTerminal && !stream.receive.isOpen;
@@ -320,7 +321,8 @@ export class Ledger implements GrowthConditions {
       else this.#discard(stream);
       this.streams.forget(stream);
       if (stream.isUnannounced) continue;
-      if (!isComplete) this.emit({ kind: "streamReset", stream: stream.id, code, remote: false });
+      if (!isComplete)
+        this.emit({ kind: "streamReset", stream: stream.id, code, remote: false, ...replay });
       this.emit({ kind: "streamClosed", stream: stream.id });
     }
     this.#dirty = [];
@@ -334,6 +336,11 @@ export class Ledger implements GrowthConditions {
     this.window.consumed += held;
     if (held > 0) this.options.budget.hold(-held);
   }
+}
+
+/** True for a stream of ours of which no link got a byte, and to which nothing is added any more. */
+function neverLeft({ isOurs, needsOpen, send }: StreamState): boolean {
+  return isOurs && needsOpen && send.state === "ready" && !send.isOpen;
 }
 
 /** The code local streams end with when their session does. */
