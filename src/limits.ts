@@ -44,6 +44,11 @@ export const LIMITS = {
   concurrent: "Requests in progress of one hostname (limits.concurrent)",
   streamCredit: "Wait for a stream of a session",
   streamCreditWaiters: "Requests that wait for a stream of a session",
+  dispatches: "Sessions that may refuse one request",
+  holdPerHost: "Requests of one hostname that wait for a connector",
+  holdInAll: "Requests that wait for a connector in all",
+  holdBytes: "Bytes of requests that were given back and wait for another connector",
+  holdTime: "Wait for a connector that is expected back (hold)",
   firstByte: "First response message, from the end of the request (timeouts.firstByte)",
   announcedHosts: "Hostnames in one announcement",
 

@@ -7,6 +7,8 @@ import { Output } from "./output.ts";
 
 /** What stays until it is told to stop. */
 export interface Running {
+  /** Requests that a drain waits for. */
+  readonly inProgress: number;
   /** Refuses new work and finishes the old; resolves when all is done or after `graceMs`. */
   drain(graceMs: number): Promise<void>;
 }
@@ -82,14 +84,20 @@ async function stay(
   try {
     await Promise.race([signals.stopped, ...(done === undefined ? [] : [done])]);
     signals.drain();
-    output.log.info("draining", `up to ${formatDuration(graceMs)} (Ctrl-C again stops now)`, {
-      graceMs,
-    });
+    const { inProgress } = running;
+    output.log.info("draining", describeDrain(inProgress, graceMs), { graceMs, inProgress });
     await running.drain(graceMs);
   } finally {
     clearTimeout(timer);
     clearInterval(alive);
   }
+}
+
+/** What is waited for, and how to wait no longer. */
+function describeDrain(inProgress: number, graceMs: number): string {
+  if (inProgress === 0) return "no request in progress";
+  const what = `${inProgress} request${inProgress === 1 ? "" : "s"} in progress`;
+  return `${what}, up to ${formatDuration(graceMs)} (Ctrl-C again stops now)`;
 }
 
 /** A bug ends the connection it happened in, if anything; the process serves on. */

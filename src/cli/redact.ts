@@ -5,7 +5,7 @@ import type { LogFields } from "../log.ts";
 const ALLOWED = new Set(
   [
     "address admin at attempt bytesIn bytesOut certificate code column commit connections connector count dropped edge error",
-    "expiresAt file fingerprint graceMs hint host hosts http inMs key keyId kind label level limit line link links listen local",
+    "expiresAt file fingerprint graceMs hint host hosts http inMs inProgress key keyId kind label level limit line link links listen local",
     "method mode ms name origin path peer phase pid platform port protocol public reason remote requestId requests rttMs retryable",
     // Reasons of reset connections with their counts (listen/peer-limits.ts), and what a fault of a session names.
     "penalty connectionsPerSource acceptRate connections pendingHandshakes cause frameType",

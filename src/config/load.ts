@@ -70,6 +70,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
     listen: settings.address("listen") ?? { host: undefined, port: 443 },
     http: settings.address("http"),
     certificates,
+    holdMs: must(settings, "hold"),
     graceMs: must(settings, "grace"),
     limits: {
       connectionsPerIp: settings.number("limits.connectionsPerIp"),

@@ -96,6 +96,19 @@ export const EDGE_OPTIONS: readonly Option[] = [
   },
   {
     ...BUILT,
+    flag: "hold",
+    commands: EDGE,
+    key: "hold",
+    kind: "duration",
+    placeholder: "DUR",
+    default: "10s",
+    min: 0,
+    max: 60_000,
+    about:
+      "How long a new request waits for a tunnel that was here within 10 min, then 503; 0: not at all",
+  },
+  {
+    ...BUILT,
     flag: "grace",
     commands: EDGE,
     key: "grace",

@@ -9,7 +9,7 @@ const NO_TOKENS: Refusal = {
 
 /** Known flags that this build does not have: names, not yet rows. */
 export const LATER_FLAGS: readonly Option[] = [
-  ...laterFlags(1, EDGE, "email agree-tos acme-ca acme-staging dns public-address hold resume"),
+  ...laterFlags(1, EDGE, "email agree-tos acme-ca acme-staging dns public-address resume"),
   ...laterFlags(2, EDGE, "metrics dashboard trusted-proxy proxy-protocol tcp-ports udp-ports"),
   ...laterFlags(1, INVITE, "account scope"),
   ...laterFlags(1, CONNECT, "config links ha proxy"),
@@ -25,7 +25,7 @@ export const LATER_FLAGS: readonly Option[] = [
 
 /** Known keys that this build does not have; a group stands for everything in it. */
 export const LATER_KEYS: readonly Option[] = [
-  ...laterKeys(1, "publicAddresses hold install resume kernelTuning dns grants hosts"),
+  ...laterKeys(1, "publicAddresses install resume kernelTuning dns grants hosts"),
   ...laterKeys(
     1,
     "certificates.email certificates.agreeToTerms certificates.directories certificates.eab certificates.challenge",

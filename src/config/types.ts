@@ -43,6 +43,8 @@ export interface EdgeOptions {
   /** undefined: off. */
   readonly http: Address | undefined;
   readonly certificates: CertificateOptions;
+  /** How long a request waits for a tunnel that is expected back; 0: not at all. */
+  readonly holdMs: number;
   readonly graceMs: number;
   readonly limits: EdgeLimits;
   readonly timeouts: EdgeTimeouts;

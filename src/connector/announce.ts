@@ -20,23 +20,43 @@ export interface AnnounceEvents {
   lost(): void;
 }
 
+/** An announcement in force. */
+export interface Announced {
+  /**
+   * The names are served no more. Resolves when the edge has taken notice of that, and so of all that was said before, or
+   * the session is over.
+   */
+  withdraw(): Promise<void>;
+}
+
 /** Announces; the names are served as long as the session lives. */
 export function announce(
   session: Session,
   announcement: Announcement,
   events: AnnounceEvents,
-): void {
+): Announced {
+  const over = Promise.withResolvers<void>();
+  const lost = (): void => {
+    over.resolve();
+    events.lost();
+  };
   const body = { hosts: announcement.hosts, random: announcement.random, rest: false };
   const call = openCall(session, "announce", body, true, {
     event: (name, event) => take(name, event, events),
     // A result ends the call early, which this one is not meant to: the names are asked for again.
     result: (code) => {
       if (code !== "") events.notice(`The edge ended the call for names with ${code}`);
-      events.lost();
+      lost();
     },
-    lost: () => events.lost(),
+    lost,
   });
-  if (typeof call === "string") events.lost();
+  if (typeof call === "string") lost();
+  return {
+    withdraw: () => {
+      if (typeof call !== "string") call.end();
+      return over.promise;
+    },
+  };
 }
 
 function take(name: string, body: CallBody, events: AnnounceEvents): void {

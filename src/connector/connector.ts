@@ -19,7 +19,7 @@ import {
   type StreamEvents,
   totalsOf,
 } from "../session/index.ts";
-import { announce, Answers, refusedName } from "./announce.ts";
+import { type Announced, announce, Answers, refusedName } from "./announce.ts";
 import type { ConnectorEvents } from "./events.ts";
 import { Ingress } from "./ingress.ts";
 import { makeOrigin, SocketAccount } from "./origin/index.ts";
@@ -32,13 +32,14 @@ import { findIdentity, type Identity } from "./who.ts";
 export interface Connector extends AsyncDisposable {
   /** Rejects with the TunlError that ends this process; resolves after `drain` or disposal. */
   readonly done: Promise<void>;
+  /** Requests whose last byte the edge has not got. */
+  readonly inProgress: number;
   /** Opens and accepts no more; requests in progress get up to `graceMs`. */
   drain(graceMs: number): Promise<void>;
 }
 
-/** After GOAWAY requests may still come for at least this long, ms, and so many round trips. */
-const GOAWAY_MS = 250;
-const GOAWAY_RTTS = 4;
+/** What the edge opened before it heard of our end may come for so long behind its last word, at least, ms. */
+const QUIET_MS = 200;
 /** Names are asked for anew after this, when the call for them ended and the session did not, ms. */
 const ANNOUNCE_AGAIN_MS = 5_000;
 /** How often a drain looks whether it is over, ms. */
@@ -86,6 +87,7 @@ class RunningConnector implements Connector {
   readonly #done = Promise.withResolvers<void>();
   #tunnel: string | undefined;
   #control: ControlSocket | undefined;
+  #announced: Announced | undefined;
   #isEnding = false;
 
   constructor(
@@ -135,6 +137,10 @@ class RunningConnector implements Connector {
     );
   }
 
+  get inProgress(): number {
+    return this.#service.open;
+  }
+
   async drain(graceMs: number): Promise<void> {
     this.#isEnding = true;
     this.#uplink.stop();
@@ -142,9 +148,14 @@ class RunningConnector implements Connector {
     if (session !== undefined) {
       const now = performance.now();
       session.goAway(SESSION_CODES.SHUTDOWN.code, 0, "The connector stops");
-      // Requests that were on their way before the edge heard of it are still served, and a response counts as
-      // finished when the edge has acknowledged its last byte, not when the origin gave it.
-      const quietAt = now + Math.max(GOAWAY_MS, GOAWAY_RTTS * (session.stats().rttMs ?? 0));
+      // Requests that were on their way before the edge heard of it are still served. When it has answered what we said
+      // last, all that it had opened before is here or about to be.
+      let quietAt = Number.POSITIVE_INFINITY;
+      const withdrawn = this.#announced?.withdraw() ?? Promise.resolve();
+      void withdrawn.then(() => {
+        quietAt = performance.now() + Math.max(QUIET_MS, session.stats().rttMs ?? 0);
+      });
+      // A response counts as finished when the edge has acknowledged its last byte, not when the origin gave it.
       const isBusy = (): boolean => performance.now() < quietAt || this.#service.open > 0;
       while (!session.isClosed && isBusy() && performance.now() < now + graceMs) await pause();
       session.close(SESSION_CODES.NO_ERROR.code, "The connector stopped");
@@ -242,7 +253,7 @@ class RunningConnector implements Connector {
     const random = wanted.length === 0 ? this.#target.url : "";
     const answers = new Answers(wanted.length === 0 ? 1 : wanted.length);
     this.#routes.clear();
-    announce(
+    this.#announced = announce(
       session,
       { hosts: wanted, random },
       {

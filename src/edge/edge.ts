@@ -27,6 +27,7 @@ import {
   readCertificateFiles,
   startInternalAuthority,
 } from "./certificates/index.ts";
+import { drainEdge } from "./drain.ts";
 import { createGate } from "./gate.ts";
 import {
   createLinkServer,
@@ -59,12 +60,12 @@ export interface Edge extends AsyncDisposable {
   readonly rootPemPath: string | undefined;
   readonly adminPath: string;
   invite(invitation: Invitation): Promise<{ line: string; expiresAt: Date }>;
+  /** Requests of visitors. */
+  readonly inProgress: number;
   /** Accepts no more; requests in progress get up to `graceMs`, then everything ends. */
   drain(graceMs: number): Promise<void>;
 }
 
-/** What CLOSE gets to leave, ms. */
-const CLOSE_MS = 50;
 /** So long before its end a certificate of the owner's is spoken of, ms. */
 const CERTIFICATE_ENDS_SOON_MS = 14 * 86_400_000;
 const DOMAINS_FILE = "domains.json";
@@ -124,10 +125,12 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   };
   const service = createService({
     grants: state.store.snapshot,
+    presence: state.store.snapshot,
     registry,
     deadlines,
     log,
     concurrent: options.limits.concurrent,
+    holdMs: options.holdMs,
     firstByteMs: options.timeouts.firstByteMs,
     accessLog: options.accessLog,
   });
@@ -220,15 +223,10 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     rootPemPath: authority?.rootPath,
     adminPath: options.adminPath,
     invite: (invitation) => invite(calls, invitation),
-    drain: async (graceMs) => {
-      door.close();
-      plain?.close();
-      // Idle connections end at once; when the last request is answered nothing is left to wait for.
-      await Promise.race([Promise.all([visitors.drain(), plain?.drain()]), Bun.sleep(graceMs)]);
-      sessions.close();
-      // CLOSE leaves with the next batch, so that connectors know why and dial on at once.
-      await Bun.sleep(CLOSE_MS);
+    get inProgress() {
+      return service.inProgress;
     },
+    drain: (graceMs) => drainEdge({ door, plain, visitors, sessions, service }, graceMs),
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }

@@ -4,7 +4,7 @@ import { keepVisitorFields, type ResponseHead } from "../exchange/index.ts";
 import { LineBuffer, NO_FIELDS } from "../headers/index.ts";
 import { reached } from "../limits.ts";
 import type { Logger } from "../log.ts";
-import type { GrantView, Registry } from "./route/index.ts";
+import { EXPECTED_BACK_MS, type GrantView, Hold, type Registry } from "./route/index.ts";
 
 /** How often the requests that wait for their first response message are looked through, ms. */
 const FIRST_BYTE_LOOK_MS = 1_000;
@@ -13,15 +13,24 @@ const DATE_MS = 500;
 
 export interface ServeOptions {
   readonly grants: GrantView;
+  readonly presence: Presence;
   readonly registry: Registry;
   readonly deadlines: Deadlines;
   readonly log: Logger;
   /** Requests in progress of one hostname. */
   readonly concurrent: number;
+  /** How long a request waits for a tunnel that is expected back, ms; 0 is not at all. */
+  readonly holdMs: number;
   /** From the end of a request to its first response message; 0 is never. */
   readonly firstByteMs: number;
   /** True: a log line `request` per request. */
   readonly accessLog: boolean;
+}
+
+/** When tunnels were here. The store's snapshot implements it. */
+export interface Presence {
+  /** When a session of the tunnel was last noted, wall clock; undefined for never, and where all its keys are revoked. */
+  lastSeen(tunnel: string): number | undefined;
 }
 
 /** A whole request whose first response message is due. */
@@ -32,18 +41,24 @@ export interface AwaitingReply {
 /** What all requests of an edge share. */
 export class Pipeline {
   readonly options: ServeOptions;
+  /** Requests that wait for a session. */
+  readonly hold: Hold;
   readonly #inProgress = new Map<string, number>();
   readonly #lines = new LineBuffer();
   #date = "";
   #dateAt = Number.NEGATIVE_INFINITY;
   /** Requests that wait for stream credit. */
   waiting = 0;
+  /** Upgraded connections and event streams: they last as long as their ends like. */
+  longLived = 0;
 
   /** Whole requests without a response message. Looked through once a second: a deadline each would cost every request. */
   readonly awaiting = new Set<AwaitingReply>();
 
   constructor(options: ServeOptions) {
     this.options = options;
+    this.hold = new Hold(options);
+    options.registry.onReady = (tunnel) => this.hold.release(tunnel);
     if (options.firstByteMs > 0) this.#watch();
   }
 
@@ -54,6 +69,12 @@ export class Pipeline {
       const now = performance.now();
       for (const served of this.awaiting) served.checkFirstByte(now, this.options.firstByteMs);
     });
+  }
+
+  /** True for a tunnel that had a session a short while ago, for whatever reason it has none now (http.md §12 item 3). */
+  isExpected(tunnel: string | undefined): boolean {
+    const seenAt = tunnel === undefined ? undefined : this.options.presence.lastSeen(tunnel);
+    return seenAt !== undefined && Date.now() - seenAt <= EXPECTED_BACK_MS;
   }
 
   /** False: the hostname has as many requests in progress as it may. */

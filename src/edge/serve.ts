@@ -1,25 +1,21 @@
-// This file is where a visitor's request leads: its hostname to a tunnel, the grant, a session, or an answer of our own. http.md §6, §13.
+// This file is where a visitor's request enters: it has a route and a place among those of its name, or an answer of our own. http.md §6, §13.
 import { Pipeline, type ServeOptions } from "./pipeline.ts";
-import type { AnswerCode } from "./reply.ts";
-import type { LiveSession } from "./route/index.ts";
 import { sendAnswer, ServedRequest } from "./served-request.ts";
 import type { Serve } from "./visit.ts";
-
-/** A session of the tunnel that has the name now: the grant is asked on every stream, not only at the announcement. */
-function findSession({ options }: Pipeline, host: string): LiveSession | AnswerCode {
-  const tunnel = options.grants.ownerOf(host);
-  if (tunnel === undefined) return "NO_ROUTE";
-  return options.registry.pick(tunnel, host) ?? "TUNNEL_OFFLINE";
-}
 
 /** The pipeline of one edge. */
 export interface Service {
   readonly serve: Serve;
   /** Requests in progress. */
   readonly inProgress: number;
-  /** Of them, those that wait for stream credit, and whole ones whose first response message is due. */
+  /** Of them: upgraded connections and event streams, which may last for ever. */
+  readonly longLived: number;
+  /** Those that wait for a session, for stream credit, and whole ones whose first response message is due. */
+  readonly parked: number;
   readonly waiting: number;
   readonly unanswered: number;
+  /** No session comes any more: those that wait for one are told so, and nobody waits from now on. */
+  stopHolding(): void;
 }
 
 export function createService(options: ServeOptions): Service {
@@ -27,6 +23,12 @@ export function createService(options: ServeOptions): Service {
   return {
     get inProgress() {
       return pipeline.inProgress;
+    },
+    get longLived() {
+      return pipeline.longLived;
+    },
+    get parked() {
+      return pipeline.hold.count;
     },
     get waiting() {
       return pipeline.waiting;
@@ -36,10 +38,10 @@ export function createService(options: ServeOptions): Service {
     },
     serve: (visit) => {
       const { host } = visit.request;
-      const found = findSession(pipeline, host);
-      if (typeof found === "string") sendAnswer(visit, found);
+      if (options.grants.ownerOf(host) === undefined) sendAnswer(visit, "NO_ROUTE");
       else if (!pipeline.begin(host)) sendAnswer(visit, "HOST_BUSY");
-      else new ServedRequest(pipeline, visit, found).start();
+      else new ServedRequest(pipeline, visit).start();
     },
+    stopHolding: () => pipeline.hold.close(),
   };
 }

@@ -4,98 +4,96 @@ import { reached } from "../limits.ts";
 import {
   EXCHANGE_CODES,
   type Failure,
+  type NotOpened,
   openExchange,
   type Requester,
   type RequesterEvents,
-  type RequestHead,
   type ResponseHead,
 } from "../exchange/index.ts";
-import { OPEN_CREDIT_WAIT_MS } from "../session/index.ts";
+import { Dispatch, type Dispatchable } from "./dispatch.ts";
 import type { AwaitingReply, Pipeline } from "./pipeline.ts";
 import { answer, type AnswerCode, ANSWERS, contextOf, hex } from "./reply.ts";
 import type { LiveSession } from "./route/index.ts";
-import type { BodySink, ReplyEvents, Visit } from "./visit.ts";
-
-/** Without stream credit a request looks again after this, up to `OPEN_CREDIT_WAIT_MS` in all, ms. */
-const OPEN_RETRY_MS = 20;
-/** Requests that may wait for stream credit at a time; the others are told at once. */
-const OPEN_WAITERS_MAX = 1_000;
-
-/** The visitor's request body on its way into the exchange. */
-class Upload implements BodySink {
-  readonly #exchange: Requester;
-  readonly #visit: Visit;
-  readonly #served: ServedRequest;
-  /** The other end wants no more: the rest is read and dropped within the listener's bounds. */
-  isDropped = false;
-  isEnded = false;
-  count = 0;
-
-  constructor(exchange: Requester, visit: Visit, served: ServedRequest) {
-    this.#exchange = exchange;
-    this.#visit = visit;
-    this.#served = served;
-  }
-
-  bytes(bytes: Uint8Array): void {
-    this.count += bytes.length;
-    if (!this.isDropped && this.#exchange.write(bytes) === "pause") this.#visit.body.pause();
-  }
-
-  end(trailers: Uint8Array | undefined): void {
-    this.isEnded = true;
-    if (!this.isDropped) this.#exchange.end(trailers);
-    this.#served.uploaded();
-  }
-}
+import { headOf, Upload } from "./upload.ts";
+import type { ReplyEvents, Visit } from "./visit.ts";
 
 /** One request in progress: joins the visitor's side (body, reply) with the tunnel's (exchange). */
-export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingReply {
+export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingReply, Dispatchable {
   readonly #pipeline: Pipeline;
   readonly #visit: Visit;
-  readonly #live: LiveSession;
+  readonly #dispatch: Dispatch;
+  /** The tunnel it went through, for the log. */
+  #tunnel: string | undefined;
   readonly #startedAt = performance.now();
   #exchange: Requester | undefined;
   #upload: Upload | undefined;
+  /** What the newest opening said, where it was not the first. */
+  #reopened: "more" | "pause" | undefined;
   /** When the request was whole, monotonic ms: from then on the origin is waited for. */
   #wholeAt = Number.POSITIVE_INFINITY;
-  #waitsSince: number | undefined;
   #isAnswered = false;
+  #isLongLived = false;
   #isOver = false;
   #status = 0;
   #bytesOut = 0;
 
-  constructor(pipeline: Pipeline, visit: Visit, live: LiveSession) {
+  constructor(pipeline: Pipeline, visit: Visit) {
     this.#pipeline = pipeline;
     this.#visit = visit;
-    this.#live = live;
+    this.#dispatch = new Dispatch(pipeline, this);
     visit.events = this;
   }
 
   start(): void {
-    this.#live.exchanges += 1;
-    this.#open();
+    this.#dispatch.start();
   }
 
-  #open(): void {
-    const opened = openExchange(this.#live.session, headOf(this.#visit), this);
-    if (opened === "streamLimit") {
-      this.#waitForCredit();
-    } else if (typeof opened === "string") {
-      this.#fail("TUNNEL_OFFLINE");
-    } else {
-      this.#exchange = opened;
-      this.#upload = new Upload(opened, this.#visit, this);
-      this.#visit.body.start(this.#upload);
+  // Where it goes: Dispatchable
+
+  get host(): string {
+    return this.#visit.request.host;
+  }
+
+  open({ session, admission }: LiveSession): NotOpened | undefined {
+    this.#tunnel = admission.name;
+    if (this.#exchange !== undefined) {
+      const state = this.#exchange.reopen(session);
+      if (state !== "more" && state !== "pause") return state;
+      this.#reopened = state;
+      return undefined;
     }
+    const opened = openExchange(session, headOf(this.#visit), this);
+    if (typeof opened === "string") return opened;
+    this.#exchange = opened;
+    this.#upload = new Upload(opened, this.#visit, this.#onWhole);
+    return undefined;
+  }
+
+  opened(): void {
+    if (this.#upload === undefined) return;
+    if (this.#reopened === undefined) this.#visit.body.start(this.#upload);
+    else if (this.#reopened === "more") this.#visit.body.resume();
+    // A request that was whole when it was given back is so again, from now on.
+    if (this.#reopened !== undefined && this.#upload.isEnded) this.#onWhole();
+  }
+
+  turnedAway(code: AnswerCode, retryAfter?: number): void {
+    this.#fail(code, retryAfter);
+  }
+
+  undelivered(bytes: number): void {
+    if (this.#isOver) return;
+    this.#visit.body.pause();
+    this.#pipeline.awaiting.delete(this);
+    this.#dispatch.undelivered(bytes);
   }
 
   /** The request is whole: the first response message is due within `firstByteMs`. */
-  uploaded(): void {
+  readonly #onWhole = (): void => {
     if (this.#isAnswered || !isTimed(this.#visit)) return;
     this.#wholeAt = performance.now();
     this.#pipeline.awaiting.add(this);
-  }
+  };
 
   /** The pipeline looks: has the origin been silent for too long? */
   checkFirstByte(now: number, firstByteMs: number): void {
@@ -103,24 +101,6 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     reached("firstByte");
     this.#exchange?.abort(EXCHANGE_CODES.TIMEOUT);
     this.#fail("ORIGIN_TIMEOUT");
-  }
-
-  /** MAX_STREAMS rises within a round trip of a stream's end; a short look-again costs less than a queue to be woken. */
-  #waitForCredit(): void {
-    const now = performance.now();
-    const isFirst = this.#waitsSince === undefined;
-    this.#waitsSince ??= now;
-    const isFull = isFirst && this.#pipeline.waiting >= OPEN_WAITERS_MAX;
-    if (isFull || now - this.#waitsSince >= OPEN_CREDIT_WAIT_MS) {
-      reached(isFull ? "streamCreditWaiters" : "streamCredit");
-      this.#fail("TUNNEL_BUSY");
-      return;
-    }
-    this.#pipeline.waiting += 1;
-    setTimeout(() => {
-      this.#pipeline.waiting -= 1;
-      if (!this.#isOver) this.#open();
-    }, OPEN_RETRY_MS);
   }
 
   // What the tunnel says
@@ -170,7 +150,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     if (detail !== undefined) {
       // A connector of ours does not do this: its owner's bug report needs the reason.
       const requestId = hex(this.#visit.request.id);
-      const tunnel = this.#live.admission.name;
+      const tunnel = this.#tunnel;
       this.#pipeline.options.log.warn("exchange.fault", detail, { requestId, tunnel });
     }
     if (this.#isAnswered) {
@@ -205,7 +185,8 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
 
   gone(cause: "left" | "short" | "stalled"): void {
     this.#exchange?.abort(CODE_OF_LEAVING[cause]);
-    if (this.#exchange === undefined) this.#over();
+    // Of a stream the end is told; one that waits for a session has none.
+    if (this.#dispatch.live === undefined) this.#over();
   }
 
   // Endings
@@ -216,15 +197,17 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     this.#isAnswered = true;
     this.#status = status;
     this.#pipeline.awaiting.delete(this);
+    this.#isLongLived = status === 101 || (status === 200 && isEventStream(this.#visit));
+    if (this.#isLongLived) this.#pipeline.longLived += 1;
   }
 
   /** Our own answer instead of the origin's. */
-  #fail(code: AnswerCode): void {
-    if (this.#isAnswered) return;
+  #fail(code: AnswerCode, retryAfter?: number): void {
+    if (this.#isAnswered || this.#isOver) return;
     this.#isFailed = true;
     this.#answered(ANSWERS[code].status);
     if (this.#upload !== undefined) this.#upload.isDropped = true;
-    sendAnswer(this.#visit, code);
+    sendAnswer(this.#visit, code, retryAfter);
     this.#over();
   }
 
@@ -233,8 +216,9 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     this.#isOver = true;
     this.#dropUpload();
     this.#pipeline.awaiting.delete(this);
-    this.#live.exchanges -= 1;
-    this.#pipeline.finish(this.#visit.request.host);
+    this.#dispatch.end();
+    if (this.#isLongLived) this.#pipeline.longLived -= 1;
+    this.#pipeline.finish(this.host);
     if (this.#pipeline.options.accessLog) this.#log();
   }
 
@@ -257,7 +241,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
       bytesOut: this.#bytesOut,
       visitor: request.visitor.address,
       requestId: hex(request.id),
-      tunnel: this.#live.admission.name,
+      tunnel: this.#tunnel,
     });
   }
 }
@@ -292,30 +276,13 @@ function answerToCut(code: number, remote: boolean): AnswerCode {
   }
 }
 
-function headOf({ request, body }: Visit): RequestHead {
-  return {
-    id: request.id,
-    method: request.method,
-    authority: request.authority,
-    target: request.target,
-    scheme: request.scheme,
-    fields: request.fields,
-    length: body.length,
-    hasBody: body.hasBody,
-    upgrade: request.upgrade,
-    acceptsTrailers: request.acceptsTrailers,
-    visitor: {
-      address: request.visitor.bytes,
-      port: request.visitor.port,
-      protocol: request.visitor.protocol,
-    },
-    tls: request.tls,
-  };
+/** Upgrades and event streams may stay silent as long as they like. */
+function isTimed(visit: Visit): boolean {
+  return visit.request.upgrade === undefined && !isEventStream(visit);
 }
 
-/** Upgrades and event streams may stay silent as long as they like. */
-function isTimed({ request }: Visit): boolean {
-  return request.upgrade === undefined && !request.accept.includes("text/event-stream");
+function isEventStream({ request }: Visit): boolean {
+  return request.accept.includes("text/event-stream");
 }
 
 /** The path without its query: queries carry secrets and are never logged (product.md §8). */
@@ -326,8 +293,8 @@ function pathOf(target: Uint8Array): string {
 }
 
 /** Answers a request ourselves. The body is not read: the listener drops it within its bounds. */
-export function sendAnswer({ request, reply }: Visit, code: AnswerCode): void {
-  const { status, reason, fields, body } = answer(code, contextOf(request));
+export function sendAnswer({ request, reply }: Visit, code: AnswerCode, retryAfter?: number): void {
+  const { status, reason, fields, body } = answer(code, contextOf(request, retryAfter));
   const hasBody = request.method !== "HEAD";
   reply.head({ status, reason, fields, length: body.length, hasBody });
   if (hasBody) reply.body(body);

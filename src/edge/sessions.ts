@@ -138,6 +138,13 @@ export class Sessions {
     else this.#pendingBySource.set(source, count);
   }
 
+  /** Takes no more links and opens nothing more: what is in progress goes on (PROTOCOL §8). */
+  drain(): void {
+    this.#isDraining = true;
+    for (const { session } of this.#live)
+      session.goAway(SESSION_CODES.SHUTDOWN.code, 0, "The edge stops");
+  }
+
   /** Ends every session and takes no more links. */
   close(): void {
     clearInterval(this.#seenTimer);

@@ -33,6 +33,7 @@ export function edgeFigures(parts: EdgeParts): {
       arrivals: parts.arrivals(),
       visitors: parts.visitors(),
       requests: service.inProgress,
+      parkedRequests: service.parked,
       waitingRequests: service.waiting,
       unansweredRequests: service.unanswered,
       linkHandshakes: sessions.pending,

@@ -37,6 +37,9 @@ function keyFiles(home: string): string[] {
     .map((path) => basename(path));
 }
 
+/** Flags of an edge at which no request waits for a connector: what it says without one is the test. */
+const NO_HOLD = ["--hold", "0"];
+
 async function stop(process: Running): Promise<void> {
   process.signal("SIGTERM");
   expect((await process.ended).code).toBe(0);
@@ -170,8 +173,12 @@ describe.skipIf(!CAN_RUN)("restarts", () => {
     expect.assertions(5);
   });
 
-  test("kill -9 of the connector: 503 at once, and 200 once it is started again", async () => {
-    await using tunnel = await Tunnel.start({ target: target(), name: "killed" });
+  test("kill -9 of the connector without hold: 503 at once, and 200 once it is started again", async () => {
+    await using tunnel = await Tunnel.start({
+      target: target(),
+      name: "killed",
+      edgeFlags: NO_HOLD,
+    });
     expect(await statusOf(tunnel)).toBe(200);
     tunnel.connector.signal("SIGKILL");
     await tunnel.connector.ended;
@@ -333,7 +340,11 @@ describe.skipIf(!CAN_RUN)("drain", () => {
   test.each(["edge", "connector"] as const)(
     "SIGTERM of the %s: a request in progress finishes, new ones are refused, exit 0",
     async (side) => {
-      await using tunnel = await Tunnel.start({ target: String(app.port), name: `drain-${side}` });
+      await using tunnel = await Tunnel.start({
+        target: String(app.port),
+        name: `drain-${side}`,
+        edgeFlags: NO_HOLD,
+      });
       const stopping = side === "edge" ? tunnel.edge.process : tunnel.connector;
       await using visitor = await beginSlow(tunnel, "/drip/1000");
       stopping.signal("SIGTERM");
@@ -416,7 +427,11 @@ describe.skipIf(!CAN_RUN)("drain", () => {
   });
 
   test("requests on their way at the moment of SIGTERM get their answers: no 502", async () => {
-    await using tunnel = await Tunnel.start({ target: String(app.port), name: "busy" });
+    await using tunnel = await Tunnel.start({
+      target: String(app.port),
+      name: "busy",
+      edgeFlags: NO_HOLD,
+    });
     const answers: Record<string, number> = {};
     const isBusy = Promise.withResolvers<void>();
     let count = 0;

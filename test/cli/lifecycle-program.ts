@@ -32,7 +32,10 @@ try {
     const drain = async (): Promise<void> => {
       if (what === "slow") await new Promise((resolve) => setTimeout(resolve, 600_000));
     };
-    await stay({ drain }, { graceMs: 30_000, forMs: what === "for" ? 1 : undefined, done });
+    await stay(
+      { drain, inProgress: what === "slow" ? 1 : 0 },
+      { graceMs: 30_000, forMs: what === "for" ? 1 : undefined, done },
+    );
   });
   process.exit(0);
 } catch (error) {

@@ -68,7 +68,7 @@ certificates:
   });
 
   test.each([
-    "hold",
+    "resume",
     "dns",
     "hosts",
     "policies",

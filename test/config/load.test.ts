@@ -78,6 +78,7 @@ describe("load", () => {
       listen: { host: undefined, port: 443 },
       http: { host: undefined, port: 80 },
       certificates: { mode: "internal" },
+      holdMs: 10_000,
       graceMs: 60_000,
       limits: {
         connectionsPerIp: 256,
@@ -166,11 +167,11 @@ describe("load", () => {
 
   test("variables of flags that this build lacks are refused by name", () => {
     expect(
-      refusal(() => loadEdge(given({ flags: INTERNAL, environment: { TUNL_HOLD: "1s" } }))),
+      refusal(() => loadEdge(given({ flags: INTERNAL, environment: { TUNL_RESUME: "1s" } }))),
     ).toEqual({
       code: "USAGE",
-      message: "--hold is not in this build yet, but TUNL_HOLD is set",
-      hint: "Unset TUNL_HOLD",
+      message: "--resume is not in this build yet, but TUNL_RESUME is set",
+      hint: "Unset TUNL_RESUME",
     });
     for (const name of ["TUNL_TOKEN", "TUNL_TOKEN_FILE"]) {
       const { code, message } = refusal(() =>

@@ -63,9 +63,12 @@ export class TlsDoor implements AsyncDisposable {
     return within(promise, "a link to be accepted");
   }
 
-  /** Dials this door; any certificate will do. */
-  async dial(): Promise<TLSSocket> {
-    const { port } = this.#server.address() as AddressInfo;
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  /** Dials this door, or another port that leads to it; any certificate will do. */
+  async dial(port = this.port): Promise<TLSSocket> {
     const options: ConnectionOptions = {
       port,
       host: "127.0.0.1",
@@ -81,8 +84,8 @@ export class TlsDoor implements AsyncDisposable {
   }
 
   /** Both ends of a new link. */
-  async pair(): Promise<{ readonly edge: TLSSocket; readonly connector: TLSSocket }> {
-    const [connector, edge] = await Promise.all([this.dial(), this.accept()]);
+  async pair(port?: number): Promise<{ readonly edge: TLSSocket; readonly connector: TLSSocket }> {
+    const [connector, edge] = await Promise.all([this.dial(port), this.accept()]);
     return { edge, connector };
   }
 

@@ -28,6 +28,8 @@ export class LiveSession {
   #takesRest = false;
   /** Exchanges in progress; decides between replicas. */
   exchanges = 0;
+  /** Called when what it serves has changed; set by the registry it is in. */
+  onChange: () => void = () => undefined;
   /** Counts up over all picks: among equally busy replicas the one that waited longest is next. */
   pickedAt = 0;
 
@@ -70,6 +72,7 @@ export class LiveSession {
     const all = [...this.#announcements.values()];
     this.#hosts = [...new Set(all.flatMap(({ hosts }) => hosts))];
     this.#takesRest = all.some(({ takesRest }) => takesRest);
+    this.onChange();
   }
 
   /** Announced by its own name or by a wildcard above it; `rest` when only the catch-all takes it. */
@@ -84,21 +87,28 @@ export class LiveSession {
   }
 }
 
+const NOBODY: ReadonlySet<LiveSession> = new Set();
+
 /** Sessions by tunnel, in the order they came. */
 export class Registry {
   readonly #byTunnel = new Map<string, Set<LiveSession>>();
   #picks = 0;
+  /** Called when a session of this tunnel came or serves other names than before: what waits for one may go. */
+  onReady: (tunnel: string) => void = () => undefined;
 
   add(live: LiveSession): void {
     const { id } = live.admission;
+    live.onChange = () => this.onReady(id);
     const sessions = this.#byTunnel.get(id);
     if (sessions === undefined) this.#byTunnel.set(id, new Set([live]));
     else sessions.add(live);
+    live.onChange();
   }
 
   remove(live: LiveSession): void {
     const sessions = this.#byTunnel.get(live.admission.id);
     if (!sessions?.delete(live)) return;
+    live.onChange = () => undefined;
     if (sessions.size === 0) this.#byTunnel.delete(live.admission.id);
   }
 
@@ -114,12 +124,21 @@ export class Registry {
     for (const sessions of this.#byTunnel.values()) yield* sessions;
   }
 
-  /** Among the sessions that serve the name the one with the fewest exchanges, in turn among equals; those that announced it come first. */
-  pick(tunnel: string, host: string): LiveSession | undefined {
+  /**
+   * Among the sessions that serve the name the one with the fewest exchanges, in turn among equals; those that announced it
+   * come first.
+   *
+   * @param asked Sessions that are out of the question.
+   */
+  pick(
+    tunnel: string,
+    host: string,
+    asked: ReadonlySet<LiveSession> = NOBODY,
+  ): LiveSession | undefined {
     let best: LiveSession | undefined;
     let bestRank = 0;
     for (const live of this.of(tunnel)) {
-      if (live.session.isDraining) continue;
+      if (live.session.isDraining || asked.has(live)) continue;
       const served = live.serves(host);
       const rank = served === "announced" ? 2 : served === "rest" ? 1 : 0;
       if (rank === 0 || rank < bestRank) continue;

@@ -1,15 +1,18 @@
 // This file is the state in memory: what gate and routing read on every handshake and stream. reliability.md §4 item 1; A-08.
 import { isBelow } from "../../address/index.ts";
+import type { Presence } from "../pipeline.ts";
 import type { GrantView } from "../route/index.ts";
 import type { AccountRow, Change, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
 
 /** All rows but codes and audit. Only the store changes it; rows are replaced, never altered. */
-export class Snapshot implements GrantView {
+export class Snapshot implements GrantView, Presence {
   readonly #accounts = new Map<string, AccountRow>();
   readonly #tunnels = new Map<string, TunnelRow>();
   readonly #tunnelsByName = new Map<string, TunnelRow>();
   readonly #keys = new Map<string, KeyRow>();
   readonly #keysByLabel = new Map<string, KeyRow>();
+  /** Tunnels with a key that was not revoked, and how many. */
+  readonly #keysInForce = new Map<string, number>();
   readonly #hosts = new Map<string, HostRow>();
   /** `*.x` by its x: the second look-up of `ownerOf` makes no text. */
   readonly #wildcards = new Map<string, HostRow>();
@@ -61,6 +64,10 @@ export class Snapshot implements GrantView {
     return this.#tunnels.get(nameOrId) ?? this.#tunnelsByName.get(nameOrId);
   }
 
+  lastSeen(tunnel: string): number | undefined {
+    return this.#keysInForce.has(tunnel) ? this.#tunnels.get(tunnel)?.seenAt : undefined;
+  }
+
   account(id: string): AccountRow | undefined {
     return this.#accounts.get(id);
   }
@@ -104,8 +111,7 @@ export class Snapshot implements GrantView {
         this.#tunnelsByName.set(change.row.name, change.row);
         return;
       case "keys":
-        this.#keys.set(hexOf(change.row.publicKey), change.row);
-        this.#keysByLabel.set(labelOf(change.row.owner, change.row.keyId), change.row);
+        this.#setKey(change.row);
         return;
       case "hosts":
         if ("gone" in change) this.#removeHost(change.gone);
@@ -114,6 +120,19 @@ export class Snapshot implements GrantView {
       default:
         change satisfies never;
     }
+  }
+
+  #setKey(row: KeyRow): void {
+    const hex = hexOf(row.publicKey);
+    const { kind, id } = row.owner;
+    if (kind === "tunnel") {
+      const counted = isInForce(this.#keys.get(hex));
+      const count = (this.#keysInForce.get(id) ?? 0) + Number(isInForce(row)) - Number(counted);
+      if (count > 0) this.#keysInForce.set(id, count);
+      else this.#keysInForce.delete(id);
+    }
+    this.#keys.set(hex, row);
+    this.#keysByLabel.set(labelOf(row.owner, row.keyId), row);
   }
 
   #setHost(row: HostRow): void {
@@ -131,6 +150,10 @@ export class Snapshot implements GrantView {
     if (row.random !== undefined)
       this.#randomHosts.delete(randomOf(row.random.publicKey, row.random.target));
   }
+}
+
+function isInForce(row: KeyRow | undefined): boolean {
+  return row !== undefined && row.revokedAt === undefined;
 }
 
 function hexOf(bytes: Uint8Array): string {

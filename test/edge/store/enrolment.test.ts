@@ -190,8 +190,12 @@ describe("enrolment", () => {
     const own = request(code);
     const outcome = await store.enrol(own);
     if (outcome.state !== "enrolled") throw new Error("refused");
+    store.touch(outcome.owner, outcome.keyId);
+    expect(store.snapshot.lastSeen(outcome.owner.id)).toBeNumber();
     const revoked = await store.revokeKey(outcome.owner, outcome.keyId);
     expect(revoked.revokedAt).toBeNumber();
+    // Nobody of that tunnel is expected back.
+    expect(store.snapshot.lastSeen(outcome.owner.id)).toBeUndefined();
     expect(store.snapshot.key(own.publicKey)?.revokedAt).toBe(revoked.revokedAt as number);
     expect(await store.enrol(own)).toMatchObject({ reason: "revokedKey" });
     const fresh = await store.createCode(TUNNEL_CODE);

@@ -89,6 +89,9 @@ describe("store worker", () => {
     }
     await using store = await open(directory.path, clock);
     expect([...store.snapshot.tunnels]).toMatchObject([{ name: "home", seenAt: clock.now }]);
+    expect([...store.snapshot.tunnels].map(({ id }) => store.snapshot.lastSeen(id))).toEqual([
+      clock.now,
+    ]);
     expect([...store.snapshot.keys]).toMatchObject([{ seenAt: clock.now }]);
     expect(store.snapshot.host("app.example.com")?.usedAt).toBe(clock.now);
   });
