@@ -74,6 +74,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
     graceMs: must(settings, "grace"),
     limits: {
       connectionsPerIp: settings.number("limits.connectionsPerIp"),
+      memory: settings.number("limits.memory"),
       acceptPerIp: acceptLimit(reading),
       concurrent: must(settings, "limits.concurrent"),
       headerBytes: must(settings, "limits.headerBytes"),

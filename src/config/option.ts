@@ -43,6 +43,8 @@ export interface Option {
   readonly isRepeatable?: boolean;
   /** `off` is a value too. */
   readonly canBeOff?: boolean;
+  /** `auto` is a value too, and the default: the program decides. */
+  readonly canBeAuto?: boolean;
   /** Inclusive bounds in milliseconds, bytes or units. */
   readonly min?: number;
   readonly max?: number;

@@ -210,6 +210,18 @@ export const EDGE_KEYS: readonly Option[] = [
     max: 1_000_000,
     about: "Requests in progress of one hostname",
   },
+  {
+    ...BUILT,
+    commands: [],
+    key: "limits.memory",
+    kind: "size",
+    default: "auto",
+    canBeAuto: true,
+    min: 8 * 1_024 * 1_024,
+    max: 64 * 1_024 * 1_024 * 1_024,
+    about:
+      "Buffers of all streams; auto is a quarter of the memory that the process may use, at most 1 GiB",
+  },
   ...timeoutKeys(),
   {
     ...BUILT,

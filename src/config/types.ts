@@ -12,6 +12,8 @@ export type CertificateOptions =
 /** Limits on visitors; undefined is off. product.md §3.1. */
 export interface EdgeLimits {
   readonly connectionsPerIp: number | undefined;
+  /** Buffers of all streams, bytes; undefined: a part of the machine's memory. */
+  readonly memory: number | undefined;
   readonly acceptPerIp: { readonly perSecond: number; readonly burst: number } | undefined;
   /** Requests in progress of one hostname. */
   readonly concurrent: number;

@@ -51,6 +51,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
  */
 export function readValue(option: Option, text: string, base: PathBase): Reading {
   if (option.canBeOff && OFF.has(text)) return { value: "off" };
+  if (option.canBeAuto && text === "auto") return { value: "auto" };
   if (text === "") return { expected: expectedForm(option) };
   const value = read(option, text, base);
   if (value !== undefined && typeof value === "object" && "expected" in value) return value;
@@ -179,7 +180,7 @@ function isReserved(text: string): boolean {
 
 /** The form of a value in words, as it stands after "expected". */
 export function expectedForm(option: Option): string {
-  return `${form(option)}${option.canBeOff ? " or off" : ""}`;
+  return `${form(option)}${option.canBeOff ? " or off" : ""}${option.canBeAuto ? " or auto" : ""}`;
 }
 
 function form(option: Option): string {

@@ -1,5 +1,4 @@
 // This file is the private end put together: identity, uplink, ingress, announcement, control socket; start, drain, stop. product.md §1.1.
-import { totalmem } from "node:os";
 import { type ControlBody, type ControlSocket, serveControlSocket } from "../control-socket.ts";
 import type { ConnectorOptions } from "../config/index.ts";
 import { Deadlines } from "../deadlines.ts";
@@ -192,7 +191,7 @@ class RunningConnector implements Connector {
         parameters: { ...DEFAULT_PARAMETERS.connector, resumeMs: 0, software: `tunl ${version}` },
         application: Buffer.from(JSON.stringify(application)),
         name: fitName(label),
-        budget: new ProcessBudget(totalmem()),
+        budget: new ProcessBudget(),
         trace: traceTo(this.#log),
       },
       {

@@ -1,5 +1,4 @@
 // This file is the public end put together: state, certificates, listeners, sessions, control socket; start, drain, stop. product.md §1.1, §5.
-import { totalmem } from "node:os";
 import { join } from "node:path";
 import type { EdgeOptions } from "../config/index.ts";
 import { serveControlSocket } from "../control-socket.ts";
@@ -140,7 +139,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     registry,
     log,
     version: options.version,
-    memoryBytes: totalmem(),
+    memory: options.limits.memory,
     onCall: (call, live) => answerCall(calls, call, live),
     onProven: (socket) => front?.excuseLink(socket),
     onFailedProof: (address) => front?.strikeLink(address),

@@ -44,7 +44,8 @@ export interface SessionsOptions {
   readonly registry: Registry;
   readonly log: Logger;
   readonly version: string;
-  readonly memoryBytes: number;
+  /** What all sessions may hold together, bytes; undefined: a part of the memory there is. */
+  readonly memory: number | undefined;
   /** A call of a control stream came. */
   readonly onCall: (call: IncomingCall, live: LiveSession) => IncomingCallEvents;
   /** The link proved its key: it no longer counts against its source. */
@@ -70,7 +71,7 @@ export class Sessions {
 
   constructor(options: SessionsOptions) {
     this.#options = options;
-    this.#budget = new ProcessBudget(options.memoryBytes);
+    this.#budget = new ProcessBudget(options.memory);
     this.#seenTimer = setInterval(() => {
       for (const live of this.#live) options.onSeen(live);
     }, SEEN_MS);

@@ -1,4 +1,5 @@
 // This file is the memory that all sessions of a process share, and each session's part of it. PROTOCOL §5.1, §5.3.
+import { totalmem } from "node:os";
 import {
   PRESSURE_FULL,
   PROCESS_MAX,
@@ -18,9 +19,9 @@ export class ProcessBudget {
   readonly #parts = new Set<BudgetPart>();
   #held = 0;
 
-  /** @param memoryBytes What the process may use: the cgroup's limit, else the physical memory. */
-  constructor(memoryBytes: number) {
-    this.#total = Math.min(PROCESS_SHARE * memoryBytes, PROCESS_MAX);
+  /** @param total What all sessions may hold together. */
+  constructor(total: number = processShare()) {
+    this.#total = total;
   }
 
   get held(): number {
@@ -66,6 +67,16 @@ export class ProcessBudget {
   #isAboveMean(part: BudgetPart): boolean {
     return part.held * this.#parts.size >= this.#held;
   }
+}
+
+/** The part of the memory that the process may use: of the cgroup's limit or, without one, of the physical memory. */
+export function processShare(
+  limit: number = process.constrainedMemory(),
+  physical: number = totalmem(),
+): number {
+  // Without a limit the runtime says 0 or more than there is.
+  const memory = limit > 0 ? Math.min(limit, physical) : physical;
+  return Math.min(PROCESS_SHARE * memory, PROCESS_MAX);
 }
 
 /** What one session may hold, and its view of the process. */

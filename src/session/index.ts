@@ -29,7 +29,7 @@ export {
   type ConnectOptions,
   type EstablishedLink,
 } from "./establish.ts";
-export { ProcessBudget } from "./budget.ts";
+export { ProcessBudget, processShare } from "./budget.ts";
 export type { Admission, Enrolment, Gate } from "./gate.ts";
 export type { Stream, StreamEvents } from "./stream.ts";
 export { type SessionBytes, type SessionTables, totalsOf } from "./totals.ts";

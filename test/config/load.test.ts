@@ -82,6 +82,7 @@ describe("load", () => {
       graceMs: 60_000,
       limits: {
         connectionsPerIp: 256,
+        memory: undefined,
         acceptPerIp: { perSecond: 20, burst: 60 },
         concurrent: 1_000,
         headerBytes: 32_768,

@@ -76,6 +76,7 @@ describe("values", () => {
     expect(value("integer", "010")).toBeUndefined();
     expect(value("integer", "off", { canBeOff: true })).toBe("off");
     expect(value("integer", "false", { canBeOff: true })).toBe("off");
+    expect(value("size", "auto", { canBeAuto: true })).toBe("auto");
     expect(value("integer", "off")).toBeUndefined();
     expect(readValue(option("duration", { min: 1_000, max: 3_600_000 }), "2h", BASE)).toEqual({
       expected: "1s to 1h",

@@ -1,22 +1,18 @@
 import { describe, expect, test } from "bun:test";
-import { ProcessBudget } from "../../src/session/index.ts";
+import { ProcessBudget, processShare } from "../../src/session/index.ts";
 
 const MIB = 1_024 * 1_024;
 
 describe("process budget", () => {
-  test("is a quarter of the memory, at most 1 GiB", () => {
-    for (const [memory, total] of [
-      [128 * MIB, 32 * MIB],
-      [64 * 1_024 * MIB, 1_024 * MIB],
-    ] as const) {
-      const part = new ProcessBudget(memory).forSession("edge");
-      part.hold(total / 2);
-      expect(part.pressure()).toBe(0.5);
-    }
+  test("is a quarter of the memory, at most 1 GiB; a limit of the cgroup counts as the memory", () => {
+    expect(processShare(0, 2_048 * MIB)).toBe(512 * MIB);
+    expect(processShare(128 * MIB, 2_048 * MIB)).toBe(32 * MIB);
+    // What a runtime says where there is no limit.
+    expect(processShare(Number.MAX_SAFE_INTEGER, 64 * 1_024 * MIB)).toBe(1_024 * MIB);
   });
 
   test("is full only for those that hold most", () => {
-    const budget = new ProcessBudget(128 * MIB);
+    const budget = new ProcessBudget(32 * MIB);
     const [large, small] = [budget.forSession("edge"), budget.forSession("edge")];
     large.hold(30 * MIB);
     small.hold(2 * MIB);
@@ -27,7 +23,7 @@ describe("process budget", () => {
   });
 
   test("wakes those that hold most when it becomes full, once", () => {
-    const budget = new ProcessBudget(128 * MIB);
+    const budget = new ProcessBudget(32 * MIB);
     const woken: string[] = [];
     const [large, small] = [budget.forSession("edge"), budget.forSession("connector")];
     large.whenFull = () => woken.push("large");
@@ -40,7 +36,7 @@ describe("process budget", () => {
   });
 
   test("gets back what a session held that is over", () => {
-    const budget = new ProcessBudget(128 * MIB);
+    const budget = new ProcessBudget(32 * MIB);
     const part = budget.forSession("edge");
     part.hold(5 * MIB);
     expect([budget.held, budget.parts]).toEqual([5 * MIB, 1]);

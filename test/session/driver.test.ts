@@ -88,7 +88,7 @@ class End {
   readonly statuses: SessionStatus[] = [];
   readonly faults: { readonly error: unknown; readonly stream: StreamId }[] = [];
   readonly accepted: Reader[] = [];
-  readonly budget = new ProcessBudget(1_024 * MIB);
+  readonly budget = new ProcessBudget(256 * MIB);
   isRefusing = false;
   onAccept: ((reader: Reader) => void) | undefined;
   readonly #side: Side;
