@@ -1,14 +1,22 @@
 // This file is the logger interface of both ends; where the lines go and how they look is decided in `cli/output.ts`.
+import type { EventName, FieldName } from "./log-events.ts";
 
 export type LogLevel = "error" | "warn" | "info" | "debug" | "trace";
 
-/** Fields of one log line; camelCase names from the vocabulary, never a secret, a query string or a header value. */
-export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
+export type LogValue = string | number | boolean | undefined;
+
+/** Fields of any log line; camelCase names from the vocabulary, never a secret, a query string or a header value. */
+export type LogFields = Readonly<Record<string, LogValue>>;
+
+/** Fields of one event: those of its row in `log-events.ts`. */
+export type FieldsOf<Event extends EventName> = {
+  readonly [Name in FieldName<Event>]?: LogValue;
+};
 
 /** One line as it reaches a sink. `event` is stable (product.md §8), `label` is the 12-column word of the pretty form. */
 export interface LogRecord {
   readonly level: LogLevel;
-  readonly event: string;
+  readonly event: EventName;
   readonly message: string;
   readonly fields: LogFields;
 }
@@ -42,24 +50,29 @@ export class Logger {
     });
   }
 
-  write(level: LogLevel, event: string, message: string, fields: LogFields = {}): void {
+  write<Event extends EventName>(
+    level: LogLevel,
+    event: Event,
+    message: string,
+    fields?: FieldsOf<Event>,
+  ): void {
     if (!this.isEnabled(level)) return;
     this.#sink({ level, event, message, fields: { ...this.#fields, ...fields } });
   }
 
-  error(event: string, message: string, fields?: LogFields): void {
+  error<Event extends EventName>(event: Event, message: string, fields?: FieldsOf<Event>): void {
     this.write("error", event, message, fields);
   }
-  warn(event: string, message: string, fields?: LogFields): void {
+  warn<Event extends EventName>(event: Event, message: string, fields?: FieldsOf<Event>): void {
     this.write("warn", event, message, fields);
   }
-  info(event: string, message: string, fields?: LogFields): void {
+  info<Event extends EventName>(event: Event, message: string, fields?: FieldsOf<Event>): void {
     this.write("info", event, message, fields);
   }
-  debug(event: string, message: string, fields?: LogFields): void {
+  debug<Event extends EventName>(event: Event, message: string, fields?: FieldsOf<Event>): void {
     this.write("debug", event, message, fields);
   }
-  trace(event: string, message: string, fields?: LogFields): void {
+  trace<Event extends EventName>(event: Event, message: string, fields?: FieldsOf<Event>): void {
     this.write("trace", event, message, fields);
   }
 }

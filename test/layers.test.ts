@@ -17,7 +17,8 @@ const LAYERS: Readonly<Record<string, string>> = {
   garbage: "",
   // Counts what held somebody back; reached by every layer, like errors.
   limits: "",
-  log: "",
+  "log-events": "",
+  log: "log-events",
   metrics: "",
   deadlines: "",
   descriptors: "",
@@ -37,7 +38,7 @@ const LAYERS: Readonly<Record<string, string>> = {
   edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes garbage limits errors",
   connector:
     "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes garbage limits errors",
-  cli: "edge connector identity config address log metrics bytes limits errors",
+  cli: "edge connector identity config address log-events log metrics bytes limits errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };
 

@@ -9,7 +9,7 @@ import {
   VERSION,
 } from "../config/index.ts";
 import type { ConnectorOptions } from "../config/index.ts";
-import type { ConnectorEvents, OriginTrouble } from "../connector/index.ts";
+import type { ConnectorEvents, OriginTrouble, RequestLine } from "../connector/index.ts";
 import { TunlError } from "../errors.ts";
 import { command, loadInput } from "./command.ts";
 import { messageOf } from "./failure.ts";
@@ -77,6 +77,7 @@ class Teller implements ConnectorEvents {
   readonly #home = surroundings().home;
   #fail: (error: TunlError) => void = () => undefined;
   #isPidWritten = false;
+  #edge: string | undefined;
   #lostAt: number | undefined;
 
   constructor(output: Output, options: ConnectorOptions) {
@@ -88,6 +89,7 @@ class Teller implements ConnectorEvents {
   }
 
   edge(host: string, fingerprint: string): void {
+    this.#edge = host;
     const whence = this.#options.join === undefined ? "as saved" : "as in the join line";
     this.#output.log.info("edge", `${host}, key ${fingerprint} ${whence}`, {
       edge: host,
@@ -110,7 +112,7 @@ class Teller implements ConnectorEvents {
     this.#output.log.info(
       "connected",
       `${links} link${links === 1 ? "" : "s"}, ${formatDuration(rttMs)}${again}`,
-      { links, rttMs },
+      { edge: this.#edge, links, rttMs },
     );
     this.#writePidFile();
   }
@@ -126,14 +128,13 @@ class Teller implements ConnectorEvents {
     this.#output.log.warn("notice", text);
   }
 
-  request(line: Parameters<ConnectorEvents["request"]>[0]): void {
+  request(line: RequestLine, tunnel: string | undefined): void {
     if (!this.#options.accessLog) return;
-    const { method, path, host, status, ms, bytesOut, protocol } = line;
-    this.#output.log.info("request", "", { host, method, path, status, ms, bytesOut, protocol });
+    this.#output.log.info("request", "", { ...line, tunnel });
   }
 
-  originTrouble({ code, text, hint, host }: OriginTrouble): void {
-    this.#output.log.warn("origin.error", text, { code, host, hint });
+  originTrouble({ text, ...fields }: OriginTrouble): void {
+    this.#output.log.warn("origin.error", text, fields);
   }
 
   linkLost(text: string): void {

@@ -1,6 +1,7 @@
 // This file is the last word of a command that failed: exit code, label, text. product.md §2 (exit codes), §8 item 3.
-import { ConfigError, formatProblems } from "../config/index.ts";
+import { ConfigError, formatProblems, problemFields } from "../config/index.ts";
 import { TunlError } from "../errors.ts";
+import type { LogRecord } from "../log.ts";
 import { printable, redactText } from "./redact.ts";
 
 /** Exit codes with the label of their errors. */
@@ -15,7 +16,7 @@ const LABELS: Readonly<Record<number, string>> = {
 };
 
 /** Exit code of each error code; what is not here is unexpected: 1. */
-const EXITS: Readonly<Record<string, number>> = {
+export const EXITS: Readonly<Record<string, number>> = {
   USAGE: 2,
   DOMAIN_REQUIRED: 2,
   TARGET_INVALID: 2,
@@ -43,7 +44,6 @@ const EXITS: Readonly<Record<string, number>> = {
   SOCKET_IN_USE: 6,
   SOCKET_FORBIDDEN: 6,
   SOCKET_FAILED: 6,
-  NOT_BACKED_UP: 6,
   STATE_DAMAGED: 6,
   STATE_LOCKED: 6,
   STATE_TOO_NEW: 6,
@@ -52,7 +52,6 @@ const EXITS: Readonly<Record<string, number>> = {
   STORE_FAILED: 6,
   STORE_FULL: 6,
   CA_DAMAGED: 6,
-  FILE_MODE: 6,
   LOG_FILE: 6,
   PID_FILE: 6,
   HOSTNAME_TAKEN: 7,
@@ -94,6 +93,25 @@ export function formatFailure(error: unknown, isColored: boolean, isDetailed = f
     lines.push(`${" ".repeat(15)}${printable(redactText(error.hint))}`);
   if (isDetailed) lines.push(...stacks(error));
   return paint(lines.join("\n"));
+}
+
+/** The error as log lines: one for a failure, one for each mistake of a configuration. */
+export function failureRecords(error: unknown): LogRecord[] {
+  if (error instanceof ConfigError)
+    return error.problems.map((problem): LogRecord => {
+      const { message, ...fields } = problemFields(error.source, problem);
+      return {
+        level: problem.severity === "error" ? "error" : "warn",
+        event: "config.rejected",
+        message,
+        fields,
+      };
+    });
+  const fields =
+    error instanceof TunlError
+      ? { code: error.code, hint: error.hint }
+      : { code: "UNEXPECTED", hint: undefined };
+  return [{ level: "error", event: "failed", message: messageOf(error), fields }];
 }
 
 function stacks(error: unknown): string[] {

@@ -1,5 +1,7 @@
 // This file is the three forms of a log line: pretty for people, text for files, JSON for programs. product.md §8.
 import { formatDuration, formatSize } from "../config/index.ts";
+import { EVENTS } from "../log-events.ts";
+import type { EventRow } from "../log-events.ts";
 import type { LogFields, LogLevel, LogRecord } from "../log.ts";
 import { printable, redactFields, redactText } from "./redact.ts";
 
@@ -7,15 +9,7 @@ const LABEL_WIDTH = 12;
 /** Where the text of a pretty line begins: mark, blank, label, blank. */
 const TEXT_COLUMN = LABEL_WIDTH + 3;
 /** Method and path in a request line. */
-const REQUEST_WIDTH = 16;
-
-/** Labels of events whose name is not already the word. */
-const LABELS: Readonly<Record<string, string>> = {
-  "config.applied": "config",
-  "config.rejected": "config",
-  "origin.error": "origin",
-  "log.dropped": "log",
-};
+const REQUEST_WIDTH = 15;
 
 const MARKS: Readonly<Record<LogLevel, string>> = {
   error: "✖",
@@ -32,13 +26,24 @@ const COLORS: Readonly<Record<LogLevel, number>> = {
   trace: 2,
 };
 
+/** How lines for people look, of `LogOptions`. */
+export interface PrettyStyle {
+  readonly isColored: boolean;
+  readonly showsHosts: boolean;
+}
+
 /** A line for people: mark, label padded to 12, text; the hint below; fields at debug and trace only. */
-export function formatPretty(record: LogRecord, isColored: boolean, now: Date): string {
-  const fields = redactFields(record.fields);
+export function formatPretty(
+  record: LogRecord,
+  { isColored, showsHosts }: PrettyStyle,
+  now: Date,
+): string {
+  const fields = redactFields(record.event, record.fields);
   const message = printable(redactText(record.message));
   if (record.event === "start") return message;
-  if (record.event === "request") return requestLine(fields, isColored, now);
-  const label = LABELS[record.event] ?? record.event.replaceAll(".", " ");
+  if (record.event === "request") return requestLine(fields, { isColored, showsHosts }, now);
+  const row: EventRow = EVENTS[record.event];
+  const label = row.label ?? record.event.replaceAll(".", " ");
   const isDetail = record.level === "debug" || record.level === "trace";
   const tail = isDetail ? pairs(fields) : "";
   const line =
@@ -50,7 +55,7 @@ export function formatPretty(record: LogRecord, isColored: boolean, now: Date): 
 /** `TIME LEVEL event message key=value`, UTC. */
 export function formatText({ level, event, message, fields }: LogRecord, now: Date): string {
   const text = printable(redactText(message));
-  return `${now.toISOString()} ${level.toUpperCase().padEnd(5)} ${event}${text === "" ? "" : ` ${text}`}${pairs(redactFields(fields))}`;
+  return `${now.toISOString()} ${level.toUpperCase().padEnd(5)} ${event}${text === "" ? "" : ` ${text}`}${pairs(redactFields(event, fields))}`;
 }
 
 /** One JSON object: time, level, event, msg, then the fields, whose names never replace those four. */
@@ -61,18 +66,18 @@ export function formatJson({ level, event, message, fields }: LogRecord, now: Da
     event,
     ...(message !== "" && { msg: redactText(message) }),
   };
-  return JSON.stringify({ ...redactFields(fields), ...head }, [
+  return JSON.stringify({ ...redactFields(event, fields), ...head }, [
     ...Object.keys(head),
     ...Object.keys(fields),
   ]);
 }
 
-function requestLine(fields: LogFields, isColored: boolean, now: Date): string {
+function requestLine(fields: LogFields, style: PrettyStyle, now: Date): string {
+  const { isColored, showsHosts } = style;
   const clock = now.toTimeString().slice(0, 8);
   const status = Number(fields["status"] ?? 0);
   const color = status >= 500 ? 31 : status >= 400 ? 33 : 32;
-  // One connector shows one name or few; only the edge's lines, which name the tunnel, need the host.
-  const host = fields["tunnel"] === undefined ? "" : (fields["host"] ?? "");
+  const host = showsHosts ? (fields["host"] ?? "") : "";
   const what = printable(`${fields["method"] ?? ""} ${host}${fields["path"] ?? ""}`).padEnd(
     REQUEST_WIDTH,
   );
@@ -82,7 +87,7 @@ function requestLine(fields: LogFields, isColored: boolean, now: Date): string {
   const size = typeof bytes === "number" ? formatSize(bytes) : "";
   const tail =
     status === 101 ? "websocket" : [duration, size].filter((text) => text !== "").join("  ");
-  return `${paint(clock, 2, isColored)}  ${paint(String(fields["status"] ?? "---"), color, isColored)}  ${what}  ${tail}`;
+  return `${paint(clock, 2, isColored)}  ${paint(status === 0 ? "---" : String(status), color, isColored)}  ${what}  ${tail}`;
 }
 
 function pairs(fields: LogFields): string {

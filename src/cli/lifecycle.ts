@@ -2,7 +2,7 @@
 import { formatDuration } from "../config/index.ts";
 import type { LogOptions } from "../config/index.ts";
 import { TunlError } from "../errors.ts";
-import { exitCodeOf, formatFailure, messageOf } from "./failure.ts";
+import { exitCodeOf, failureRecords, formatFailure, messageOf } from "./failure.ts";
 import { Output } from "./output.ts";
 
 /** What stays until it is told to stop. */
@@ -57,9 +57,7 @@ export async function live(
     output.log.info("stopped", "");
   } catch (error) {
     if (options.format === "pretty" && options.file === undefined) throw error;
-    const hint = error instanceof TunlError ? error.hint : undefined;
-    const code = error instanceof TunlError ? error.code : "UNEXPECTED";
-    output.log.error("failed", messageOf(error), { code, hint });
+    for (const record of failureRecords(error)) output.write(record);
     // In a file it is easily missed: stderr says it too.
     if (options.file !== undefined) throw error;
     throw new Reported(exitCodeOf(error), error);

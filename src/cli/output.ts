@@ -27,6 +27,7 @@ export class Output {
   readonly format: LogOptions["format"];
   readonly #answers: RingWriter;
   readonly #lines: RingWriter;
+  readonly #sink: LogSink;
   readonly #file: FileSink | undefined;
 
   /** @throws TunlError `LOG_FILE` if the log file cannot be opened. */
@@ -53,10 +54,13 @@ export class Output {
           sinks?.answer ?? new DescriptorSink(STDOUT),
           (count) => `(${count} lines lost)`,
         );
-    this.log = new Logger(
-      createSink(options, (line) => this.#lines.line(line)),
-      options.level,
-    );
+    this.#sink = createSink(options, (line) => this.#lines.line(line));
+    this.log = new Logger(this.#sink, options.level);
+  }
+
+  /** A finished record, whatever the level of the log is. */
+  write(record: LogRecord): void {
+    this.#sink(record);
   }
 
   /** A line of the answer. */
@@ -101,10 +105,11 @@ function createSink(options: LogOptions, line: (text: string) => void): LogSink 
   return (record) => pretty(record.level, formatRecord(options, record));
 }
 
-function formatRecord({ format, isColored }: LogOptions, record: LogRecord): string {
+function formatRecord(options: LogOptions, record: LogRecord): string {
+  const { format } = options;
   const now = new Date();
   if (format === "json") return formatJson(record, now);
-  return format === "text" ? formatText(record, now) : formatPretty(record, isColored, now);
+  return format === "text" ? formatText(record, now) : formatPretty(record, options, now);
 }
 
 function openLogFile(path: string): FileSink {

@@ -1,26 +1,24 @@
 // This file is what may be in a log line: fields by name, texts without secrets and without characters a terminal acts on. S-66.
+import { EVENTS, SCOPE_FIELDS } from "../log-events.ts";
+import type { EventName } from "../log-events.ts";
 import type { LogFields } from "../log.ts";
-
-/** Names of fields that are written; every other field is hidden. From the vocabulary, product.md §8 and style.md §6. */
-const ALLOWED = new Set(
-  [
-    "address admin at attempt bytesIn bytesOut certificate code column commit connections connector count dropped edge error",
-    "expiresAt file fingerprint graceMs hint host hosts http inMs inProgress key keyId kind label level limit line link links listen local",
-    "method mode ms name origin path peer phase pid platform port protocol public reason remote requestId requests rttMs retryable",
-    // Reasons of reset connections with their counts (listen/peer-limits.ts), and what a fault of a session names.
-    "penalty connectionsPerSource acceptRate connections pendingHandshakes cause frameType",
-    "seconds service session severity signal size source stack state status store stream streams tunnel url version visitor",
-  ].flatMap((line) => line.split(" ")),
-);
 
 export const HIDDEN = "[hidden]";
 
-/** Fields as they may be written: unknown names hidden, texts cleaned, a path without its query. */
-export function redactFields(fields: LogFields): LogFields {
+const ALLOWED = new Map<string, ReadonlySet<string>>(
+  Object.entries(EVENTS).map(([event, { fields }]) => [
+    event,
+    new Set([...fields, ...SCOPE_FIELDS]),
+  ]),
+);
+
+/** Fields as they may be written: those of the event's row, the others hidden; texts cleaned, a path without its query. */
+export function redactFields(event: EventName, fields: LogFields): LogFields {
+  const allowed = ALLOWED.get(event);
   const safe: Record<string, string | number | boolean> = {};
   for (const [name, value] of Object.entries(fields)) {
     if (value === undefined) continue;
-    if (!ALLOWED.has(name)) safe[name] = HIDDEN;
+    if (allowed?.has(name) !== true) safe[name] = HIDDEN;
     else if (typeof value !== "string") safe[name] = value;
     else
       safe[name] = redactText(

@@ -3,7 +3,8 @@ import { VERSION } from "../config/index.ts";
 import { readArguments } from "./arguments.ts";
 import { dispatch } from "./command.ts";
 import type { Loaders } from "./command.ts";
-import { exitCodeOf, formatFailure } from "./failure.ts";
+import { exitCodeOf, failureRecords, formatFailure } from "./failure.ts";
+import { formatJson, formatText } from "./format.ts";
 import { helpText } from "./help.ts";
 import { Reported } from "./lifecycle.ts";
 import { printAnswer, printError } from "./print.ts";
@@ -34,9 +35,21 @@ export async function run(raw: readonly string[], loaders: Loaders): Promise<num
     return 0;
   } catch (error) {
     if (error instanceof Reported) return error.exitCode;
-    await printError(`${formatFailure(error, isColored(raw), isDetailed(raw))}\n`);
+    await printError(`${told(error, raw)}\n`);
     return exitCodeOf(error);
   }
+}
+
+/** The form of log lines, where one was asked for by name; for people otherwise. */
+function told(error: unknown, raw: readonly string[]): string {
+  const format = valueOf(raw, "--log-format") ?? process.env["TUNL_LOG_FORMAT"];
+  if (format !== "json" && format !== "text")
+    return formatFailure(error, isColored(raw), isDetailed(raw));
+  const write = format === "json" ? formatJson : formatText;
+  const now = new Date();
+  return failureRecords(error)
+    .map((record) => write(record, now))
+    .join("\n");
 }
 
 /** Before any option is known, and after the options failed: the same rules, read from the raw words. */
@@ -48,8 +61,14 @@ function isColored(raw: readonly string[]): boolean {
 }
 
 function isDetailed(raw: readonly string[]): boolean {
-  const level =
-    raw.find((word) => word.startsWith("--log-level="))?.slice(12) ??
-    raw[raw.indexOf("--log-level") + 1];
+  const level = valueOf(raw, "--log-level") ?? process.env["TUNL_LOG_LEVEL"];
   return level === "debug" || level === "trace";
+}
+
+/** Value of a flag in the raw words. */
+function valueOf(raw: readonly string[], flag: string): string | undefined {
+  const joined = raw.find((word) => word.startsWith(`${flag}=`));
+  if (joined !== undefined) return joined.slice(flag.length + 1);
+  const index = raw.indexOf(flag);
+  return index < 0 ? undefined : raw[index + 1];
 }

@@ -93,7 +93,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
     reservedNames: settings.texts("names.reserved"),
     accessLog: isOn(settings.text("log.access"), input.isTerminal),
   };
-  return { options, log: logOptions(settings, input), configName: reading.source?.name };
+  return { options, log: logOptions(settings, input, true), configName: reading.source?.name };
 }
 
 /**
@@ -147,7 +147,7 @@ export function loadConnect(
     pidPath: settings.text("pidfile"),
     accessLog: isOn(settings.text("access-log"), input.isTerminal),
   };
-  return { options, log: logOptions(settings, input), configName: undefined };
+  return { options, log: logOptions(settings, input, false), configName: undefined };
 }
 
 /** Reads what `tunl edge invite` asks for. @throws as `loadOwner`. */
@@ -315,7 +315,11 @@ function shortEnough(path: string, hint: string): string {
   );
 }
 
-function logOptions(settings: Settings, { isTerminal, surroundings }: LoadInput): LogOptions {
+function logOptions(
+  settings: Settings,
+  { isTerminal, surroundings }: LoadInput,
+  showsHosts: boolean,
+): LogOptions {
   const file = settings.text("log.file");
   const format = settings.text("log.format") ?? "auto";
   const automatic = isTerminal && file === undefined ? "pretty" : "text";
@@ -329,6 +333,7 @@ function logOptions(settings: Settings, { isTerminal, surroundings }: LoadInput)
     format: format === "pretty" || format === "text" || format === "json" ? format : automatic,
     file,
     isColored: isAsked && (isForced || (isTerminal && file === undefined)),
+    showsHosts,
   };
 }
 

@@ -123,4 +123,6 @@ export interface LogOptions {
   /** undefined: stderr. */
   readonly file: string | undefined;
   readonly isColored: boolean;
+  /** True at the edge, which serves many names: request lines for people say which. */
+  readonly showsHosts: boolean;
 }

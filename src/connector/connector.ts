@@ -110,8 +110,10 @@ class RunningConnector implements Connector {
     ]);
     this.#service = new OriginService({
       ingress: this.#ingress,
-      onRequest: options.accessLog ? (line) => events.request(line) : undefined,
-      troubles: new Troubles(target, (trouble) => events.originTrouble(trouble)),
+      onRequest: options.accessLog ? (line) => events.request(line, this.#tunnel) : undefined,
+      troubles: new Troubles(target, options.hostHeader.kind === "keep", (trouble) =>
+        events.originTrouble(trouble),
+      ),
     });
     this.#uplink = this.#makeUplink();
   }

@@ -11,20 +11,25 @@ export interface RequestLine {
   /** 0 when no head was ever seen. */
   readonly status: number;
   readonly ms: number;
+  /** Body bytes of the request, and of the response. */
+  readonly bytesIn: number;
   readonly bytesOut: number;
-  /** "websocket" for an upgraded request, else "http/1.1". */
-  readonly protocol: string;
-  /** Wall clock, ms. */
-  readonly at: number;
+  /** Address of the visitor. */
+  readonly visitor: string;
+  /** 32 hex digits, the same at both ends. */
+  readonly requestId: string;
+  /** The answer of ours that stands for the service's, http.md §13. */
+  readonly code: FailureCode | undefined;
 }
 
 /** What went wrong at the origin, for the person who runs it: their visitors see no more than a code. */
 export interface OriginTrouble {
-  /** http.md §13. */
-  readonly code: FailureCode;
+  /** http.md §13; `ORIGIN_HOST_CHECK` is a hint, the visitor got the service's own answer. */
+  readonly code: FailureCode | "ORIGIN_HOST_CHECK";
   readonly text: string;
   readonly hint: string | undefined;
   readonly host: string;
+  readonly requestId: string;
 }
 
 export interface ConnectorEvents {
@@ -33,7 +38,8 @@ export interface ConnectorEvents {
   connected(links: number, rttMs: number): void;
   route(url: string, service: string): void;
   notice(text: string): void;
-  request(line: RequestLine): void;
+  /** @param tunnel Name of the tunnel that this process serves. */
+  request(line: RequestLine, tunnel: string | undefined): void;
   /** A request got an answer of ours instead of the origin's; the same trouble is told once in ten seconds. */
   originTrouble(trouble: OriginTrouble): void;
   linkLost(text: string): void;

@@ -1,11 +1,12 @@
 // This file is one accepted stream, to a rule, to an origin, and back: the connector's half of the sentence edge/serve.ts begins. http.md §5.2, §11.
+import { formatIp } from "../address/index.ts";
 import { latin1 } from "../bytes.ts";
-
 import {
   acceptExchange,
   type BodyEvents,
   EXCHANGE_CODES,
   type Failure,
+  type FailureCode,
   type RequestHead,
   type Responder,
   type ResponseHead,
@@ -14,7 +15,7 @@ import type { Stream, StreamEvents } from "../session/index.ts";
 import type { RequestLine } from "./events.ts";
 import type { Ingress } from "./ingress.ts";
 import type { OriginEvents, OriginExchange } from "./origin/index.ts";
-import { statusOf, type Troubles } from "./trouble.ts";
+import { requestIdOf, statusOf, type Troubles } from "./trouble.ts";
 
 export interface ServeOptions {
   readonly ingress: Ingress;
@@ -56,6 +57,8 @@ class ServedExchange {
   readonly #startedAt = performance.now();
   #origin: OriginExchange | undefined;
   #status = 0;
+  #code: FailureCode | undefined;
+  #bytesIn = 0;
   #bytesOut = 0;
   #isRequestWhole = false;
   #isReplyWhole = false;
@@ -87,6 +90,7 @@ class ServedExchange {
 
   requestBody(bytes: Uint8Array): void {
     // "pause" needs no answer here: the stream's credit bounds what waits, and it returns only as `taken` says.
+    this.#bytesIn += bytes.length;
     this.#origin?.write(bytes);
   }
 
@@ -108,6 +112,8 @@ class ServedExchange {
 
   responded(head: ResponseHead): void {
     this.#status = head.status;
+    const { authority, id } = this.exchange.head;
+    this.#options.troubles.answered(head.status, authority, id);
     this.exchange.respond(head);
   }
 
@@ -127,7 +133,9 @@ class ServedExchange {
 
   failed(failure: Failure): void {
     this.#status = statusOf(failure.code);
-    this.#options.troubles.failed(failure, this.exchange.head.authority);
+    this.#code = failure.code;
+    const { authority, id } = this.exchange.head;
+    this.#options.troubles.failed(failure, authority, id);
     this.exchange.fail(failure);
     this.#dropRequest();
     this.#over();
@@ -166,9 +174,11 @@ class ServedExchange {
       host: head.authority,
       status: this.#status,
       ms: Math.round(performance.now() - this.#startedAt),
+      bytesIn: this.#bytesIn,
       bytesOut: this.#bytesOut,
-      protocol: this.#status === 101 && head.upgrade !== undefined ? head.upgrade : "http/1.1",
-      at: Date.now(),
+      visitor: formatIp(head.visitor.address),
+      requestId: requestIdOf(head.id),
+      code: this.#code,
     });
   }
 }

@@ -6,6 +6,8 @@ import type { Target } from "./target.ts";
 /** The same trouble is told again after this, ms: a page of a dead origin asks fifty times. */
 const AGAIN_MS = 10_000;
 
+const FORBIDDEN = 403;
+
 /** Status the edge answers a failure with (http.md §13); 502 where the origin is at fault. */
 const STATUSES: Readonly<Partial<Record<FailureCode, number>>> = {
   BAD_REQUEST: 400,
@@ -25,6 +27,11 @@ const HINTS: Readonly<Partial<Record<FailureCode, string>>> = {
   ORIGIN_CONNECT_TIMEOUT: "Check the address and that this machine reaches it",
 };
 
+/** Request id as it is shown at both ends: lower-case hex digits, two per byte. */
+export function requestIdOf(id: Uint8Array): string {
+  return Buffer.from(id.buffer, id.byteOffset, id.byteLength).toString("hex");
+}
+
 export function statusOf(code: FailureCode): number {
   return STATUSES[code] ?? 502;
 }
@@ -36,24 +43,49 @@ export class Troubles {
   readonly #now: () => number;
   /** By code: when it was told last. The codes are few, so nothing else bounds it. */
   readonly #toldAt = new Map<FailureCode, number>();
+  readonly #keepsHost: boolean;
+  #hasAnswered = false;
 
+  /** @param keepsHost True: the origin sees the public name in Host. */
   constructor(
     target: Target,
+    keepsHost: boolean,
     tell: (trouble: OriginTrouble) => void,
     now: () => number = () => performance.now(),
   ) {
     this.#target = target;
+    this.#keepsHost = keepsHost && target.kind !== "static";
     this.#tell = tell;
     this.#now = now;
   }
 
-  /** @param host The name the visitor asked for. */
-  failed({ code, detail }: Failure, host: string): void {
+  /** The origin answered. A server that checks Host refuses whatever comes first; one that refuses later has its reasons. */
+  answered(status: number, host: string, id: Uint8Array): void {
+    if (this.#hasAnswered) return;
+    this.#hasAnswered = true;
+    if (status !== FORBIDDEN || !this.#keepsHost) return;
+    this.#tell({
+      code: "ORIGIN_HOST_CHECK",
+      text: "The origin answered 403 to its public name",
+      hint: "Allow the name in your dev server, or use --host-header origin",
+      host,
+      requestId: requestIdOf(id),
+    });
+  }
+
+  /** @param host The name the visitor asked for. @param id Of the request: by it the visitor's answer is found. */
+  failed({ code, detail }: Failure, host: string, id: Uint8Array): void {
     const now = this.#now();
     const toldAt = this.#toldAt.get(code);
     if (toldAt !== undefined && now - toldAt < AGAIN_MS) return;
     this.#toldAt.set(code, now);
-    this.#tell({ code, text: this.#textOf(code, detail), hint: HINTS[code], host });
+    this.#tell({
+      code,
+      text: this.#textOf(code, detail),
+      hint: HINTS[code],
+      host,
+      requestId: requestIdOf(id),
+    });
   }
 
   #textOf(code: FailureCode, detail: string): string {

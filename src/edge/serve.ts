@@ -1,7 +1,15 @@
 // This file is where a visitor's request enters: it has a route and a place among those of its name, or an answer of our own. http.md §6, §13.
+import { logAnswered } from "./access-log.ts";
 import { Pipeline, type ServeOptions } from "./pipeline.ts";
+import type { AnswerCode } from "./reply.ts";
 import { sendAnswer, ServedRequest } from "./served-request.ts";
-import type { Serve } from "./visit.ts";
+import type { Serve, Visit } from "./visit.ts";
+
+/** Answers a request that no tunnel sees. */
+function refuse({ options }: Pipeline, visit: Visit, code: AnswerCode): void {
+  sendAnswer(visit, code);
+  if (options.accessLog) logAnswered(options.log, visit.request, code);
+}
 
 /** The pipeline of one edge. */
 export interface Service {
@@ -38,8 +46,8 @@ export function createService(options: ServeOptions): Service {
     },
     serve: (visit) => {
       const { host } = visit.request;
-      if (options.grants.ownerOf(host) === undefined) sendAnswer(visit, "NO_ROUTE");
-      else if (!pipeline.begin(host)) sendAnswer(visit, "HOST_BUSY");
+      if (options.grants.ownerOf(host) === undefined) refuse(pipeline, visit, "NO_ROUTE");
+      else if (!pipeline.begin(host)) refuse(pipeline, visit, "HOST_BUSY");
       else new ServedRequest(pipeline, visit).start();
     },
     stopHolding: () => pipeline.hold.close(),

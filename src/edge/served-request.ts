@@ -1,5 +1,4 @@
 // This file is one visitor request in progress: the visitor's side and the tunnel's, joined until both are over. http.md §5.2, §5.3, §13.
-import { latin1 } from "../bytes.ts";
 import { reached } from "../limits.ts";
 import {
   EXCHANGE_CODES,
@@ -10,6 +9,7 @@ import {
   type RequesterEvents,
   type ResponseHead,
 } from "../exchange/index.ts";
+import { logRequest } from "./access-log.ts";
 import { Dispatch, type Dispatchable } from "./dispatch.ts";
 import type { AwaitingReply, Pipeline } from "./pipeline.ts";
 import { answer, type AnswerCode, ANSWERS, contextOf, hex } from "./reply.ts";
@@ -35,6 +35,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   #isLongLived = false;
   #isOver = false;
   #status = 0;
+  #code: AnswerCode | undefined;
   #bytesOut = 0;
 
   constructor(pipeline: Pipeline, visit: Visit) {
@@ -205,6 +206,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   #fail(code: AnswerCode, retryAfter?: number): void {
     if (this.#isAnswered || this.#isOver) return;
     this.#isFailed = true;
+    this.#code = code;
     this.#answered(ANSWERS[code].status);
     if (this.#upload !== undefined) this.#upload.isDropped = true;
     sendAnswer(this.#visit, code, retryAfter);
@@ -230,17 +232,12 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   }
 
   #log(): void {
-    const { request } = this.#visit;
-    this.#pipeline.options.log.info("request", `${this.#status} ${request.method}`, {
-      host: request.host,
-      method: request.method,
-      path: pathOf(request.target),
+    logRequest(this.#pipeline.options.log, this.#visit.request, {
       status: this.#status,
-      ms: Math.round(performance.now() - this.#startedAt),
+      code: this.#code,
+      ms: performance.now() - this.#startedAt,
       bytesIn: this.#upload?.count ?? 0,
       bytesOut: this.#bytesOut,
-      visitor: request.visitor.address,
-      requestId: hex(request.id),
       tunnel: this.#tunnel,
     });
   }
@@ -283,13 +280,6 @@ function isTimed(visit: Visit): boolean {
 
 function isEventStream({ request }: Visit): boolean {
   return request.accept.includes("text/event-stream");
-}
-
-/** The path without its query: queries carry secrets and are never logged (product.md §8). */
-function pathOf(target: Uint8Array): string {
-  const text = latin1(target, 0, target.length);
-  const query = text.indexOf("?");
-  return query < 0 ? text : text.slice(0, query);
 }
 
 /** Answers a request ourselves. The body is not read: the listener drops it within its bounds. */

@@ -39,7 +39,6 @@ describe("failure", () => {
     ["EDGE_UNREACHABLE", 5],
     ["PORT_IN_USE", 6],
     ["PORT_FORBIDDEN", 6],
-    ["NOT_BACKED_UP", 6],
     ["STATE_DAMAGED", 6],
     ["HOSTNAME_TAKEN", 7],
     ["NOBODY_KNOWS", 1],

@@ -1,8 +1,12 @@
 import { describe, expect, test } from "bun:test";
 import { formatJson, formatPretty, formatText } from "../../src/cli/format.ts";
 import { HIDDEN, printable, redactFields, redactText } from "../../src/cli/redact.ts";
-import type { LogRecord } from "../../src/log.ts";
+import { type EventName, type EventRow, EVENTS } from "../../src/log-events.ts";
+import type { LogLevel, LogRecord } from "../../src/log.ts";
+import { expectGolden } from "../golden.ts";
 
+const PLAIN = { isColored: false, showsHosts: false };
+const COLORED = { isColored: true, showsHosts: false };
 const NOW = new Date("2026-11-22T10:00:01.204Z");
 const LINE = "tunl://example.com/k5xqz7d2mwp4ahn6r3tcvb2yfe/q3nw7yh2ke5rdm4tx6pzc2vabm";
 
@@ -18,11 +22,11 @@ function record(more: Partial<LogRecord>): LogRecord {
 
 describe("format", () => {
   test("pretty: mark, label padded to 12, text, hint below", () => {
-    expect(formatPretty(record({}), false, NOW)).toBe("✔ connected    1 link, 23 ms");
+    expect(formatPretty(record({}), PLAIN, NOW)).toBe("✔ connected    1 link, 23 ms");
     expect(
       formatPretty(
         record({ level: "warn", event: "link.lost", message: "silent for 5 s" }),
-        false,
+        PLAIN,
         NOW,
       ),
     ).toBe("⚠ link lost    silent for 5 s");
@@ -34,22 +38,22 @@ describe("format", () => {
           message: "No",
           fields: { code: "X", hint: "Do" },
         }),
-        false,
+        PLAIN,
         NOW,
       ),
     ).toBe("✖ refused      No\n               Do");
-    expect(formatPretty(record({ event: "stopped", message: "" }), false, NOW)).toBe("✔ stopped");
+    expect(formatPretty(record({ event: "stopped", message: "" }), PLAIN, NOW)).toBe("✔ stopped");
     expect(
       formatPretty(
         record({ event: "start", message: "tunl 0.1.0  edge  example.com" }),
-        false,
+        PLAIN,
         NOW,
       ),
     ).toBe("tunl 0.1.0  edge  example.com");
-    expect(formatPretty(record({ level: "debug" }), false, NOW)).toBe(
+    expect(formatPretty(record({ level: "debug" }), PLAIN, NOW)).toBe(
       "· connected    1 link, 23 ms edge=example.com links=1 rttMs=23",
     );
-    expect(formatPretty(record({}), true, NOW)).toBe(
+    expect(formatPretty(record({}), COLORED, NOW)).toBe(
       "\u001b[32m✔\u001b[0m connected    1 link, 23 ms",
     );
   });
@@ -64,8 +68,8 @@ describe("format", () => {
       ms: 14,
       bytesOut: 1_234,
     };
-    expect(formatPretty(record({ event: "request", message: "", fields }), false, now)).toBe(
-      "10:02:11  200  GET /             14 ms  1.2 KiB",
+    expect(formatPretty(record({ event: "request", message: "", fields }), PLAIN, now)).toBe(
+      "10:02:11  200  GET /            14 ms  1.2 KiB",
     );
     expect(
       formatPretty(
@@ -74,25 +78,28 @@ describe("format", () => {
           message: "",
           fields: { ...fields, status: 101, path: "/live" },
         }),
-        false,
+        PLAIN,
         now,
       ),
-    ).toBe("10:02:11  101  GET /live         websocket");
+    ).toBe("10:02:11  101  GET /live        websocket");
     expect(
       formatPretty(
-        record({ event: "request", message: "", fields: { ...fields, tunnel: "home" } }),
-        false,
+        record({ event: "request", message: "", fields }),
+        { isColored: false, showsHosts: true },
         now,
       ),
     ).toContain("GET app.example.com/  14 ms");
+    const left = record({ event: "request", message: "", fields: { ...fields, status: 0 } });
+    expect(formatPretty(left, PLAIN, now)).toContain("10:02:11  ---  GET /");
   });
 
   test("text: time, level, event, message, fields", () => {
     expect(formatText(record({}), NOW)).toBe(
       "2026-11-22T10:00:01.204Z INFO  connected 1 link, 23 ms edge=example.com links=1 rttMs=23",
     );
-    expect(formatText(record({ message: "", fields: { error: 'a "b" c' } }), NOW)).toBe(
-      '2026-11-22T10:00:01.204Z INFO  connected error="a \\"b\\" c"',
+    const quoted = record({ event: "visitor", message: "", fields: { error: 'a "b" c' } });
+    expect(formatText(quoted, NOW)).toBe(
+      '2026-11-22T10:00:01.204Z INFO  visitor error="a \\"b\\" c"',
     );
   });
 
@@ -100,8 +107,10 @@ describe("format", () => {
     expect(formatJson(record({}), NOW)).toBe(
       '{"time":"2026-11-22T10:00:01.204Z","level":"info","event":"connected","msg":"1 link, 23 ms","edge":"example.com","links":1,"rttMs":23}',
     );
-    const forged = JSON.parse(formatJson(record({ fields: { level: "error", status: 200 } }), NOW));
-    expect([forged.level, forged.status]).toEqual(["info", 200]);
+    const fields = { level: "error", event: "x", time: "y", links: 200 };
+    const forged = JSON.parse(formatJson(record({ fields }), NOW));
+    expect([forged.level, forged.event, forged.links]).toEqual(["info", "connected", 200]);
+    expect(forged.time).toBe(NOW.toISOString());
   });
 
   test("one record is one line, whatever a visitor sent", () => {
@@ -109,8 +118,8 @@ describe("format", () => {
     const fields = { method: "GET", path, status: 200 };
     for (const line of [
       formatText(record({ fields, message: path }), NOW),
-      formatPretty(record({ event: "request", fields }), false, NOW),
-      formatPretty(record({ message: path }), false, NOW),
+      formatPretty(record({ event: "request", fields }), PLAIN, NOW),
+      formatPretty(record({ message: path }), PLAIN, NOW),
     ]) {
       expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028\u202e]/);
     }
@@ -118,31 +127,144 @@ describe("format", () => {
   });
 
   test("query strings never reach a line", () => {
-    for (const text of [formatText, formatJson])
-      expect(
-        text(record({ fields: { path: "/a?token=1", url: "https://x/?b" } }), NOW),
-      ).not.toContain("?");
+    for (const text of [formatText, formatJson]) {
+      const request = record({ event: "request", fields: { path: "/a?token=1" } });
+      const route = record({ event: "route", fields: { url: "https://x/?token=1" } });
+      expect(text(request, NOW) + text(route, NOW)).not.toMatch(/\?|token/);
+    }
+  });
+});
+
+describe("every event", () => {
+  /** One value for each name of a field; a new field needs one. */
+  const VALUES: Readonly<Record<string, string | number>> = {
+    account: "bob",
+    acceptRate: 3,
+    address: "192.0.2.7",
+    attempt: 4,
+    bytesIn: 12,
+    bytesOut: 1_234,
+    cause: "silent for 15 s",
+    code: "ORIGIN_REFUSED",
+    column: 8,
+    connections: 2,
+    connectionsPerSource: 1,
+    domain: "example.com",
+    dropped: 1_024,
+    edge: "example.com",
+    error: "read ECONNRESET",
+    file: "/etc/tunl/edge.yml",
+    frameType: 9,
+    graceMs: 30_000,
+    hint: "Start your app; the next request tries again",
+    host: "app.example.com",
+    http: ":80",
+    inMs: 4_000,
+    inProgress: 2,
+    key: "k5xqz7d2mwp4ahn6r3tcvb2yfe",
+    keyId: "home",
+    kind: "tunnel",
+    label: "home",
+    line: 3,
+    links: 1,
+    listen: ":443",
+    method: "GET",
+    ms: 14,
+    name: "app.example.com",
+    path: "/a/b?token=hidden",
+    penalty: 1,
+    pendingHandshakes: 1,
+    port: 443,
+    reason: "expired",
+    requestId: "00112233445566778899aabbccddeeff",
+    rttMs: 23,
+    service: "http://localhost:8000",
+    severity: "error",
+    signal: "SIGINT",
+    state: "/var/lib/tunl",
+    status: 200,
+    stream: 7,
+    tunnel: "home",
+    url: "https://app.example.com",
+    version: "0.1.0",
+    visitor: "192.0.2.7",
+  };
+  const LEVELS: Partial<Record<EventName, LogLevel>> = {
+    "config.rejected": "error",
+    "link.lost": "warn",
+    "log.dropped": "warn",
+    "origin.error": "warn",
+    bug: "error",
+    failed: "error",
+    refused: "error",
+    request: "info",
+    retry: "warn",
+  };
+  const records = Object.entries(EVENTS).map(([event, { fields }]): LogRecord => {
+    const names = [...fields, ...(event === "request" ? ["tunnel"] : [])];
+    for (const name of names) if (!(name in VALUES)) throw new Error(`No value for ${name}`);
+    return {
+      event: event as EventName,
+      level: LEVELS[event as EventName] ?? "info",
+      message: event === "request" ? "" : "what happened",
+      fields: Object.fromEntries(names.map((name) => [name, VALUES[name]])),
+    };
+  });
+
+  test.each([
+    ["pretty", (each: LogRecord) => formatPretty(each, PLAIN, new Date(2026, 10, 22, 10, 2, 11))],
+    ["text", (each: LogRecord) => formatText(each, NOW)],
+    ["json", (each: LogRecord) => formatJson(each, NOW)],
+  ] as const)("looks as in its golden file in %s", (form, format) => {
+    expectGolden(`log/${form}.txt`, records.map((each) => `${format(each)}\n`).join(""));
+  });
+
+  test("the events that other programs lean on are there, with the fields of a request", () => {
+    const stable =
+      "ready connected link.lost draining stopped route certificate config.rejected enrolled request origin.error";
+    expect(Object.keys(EVENTS)).toEqual(expect.arrayContaining(stable.split(" ")));
+    const names = "host method path status ms bytesIn bytesOut visitor requestId code tunnel".split(
+      " ",
+    );
+    expect([...EVENTS.request.fields, "tunnel"]).toEqual(names);
+  });
+
+  test("the words of the pretty form fit their column", () => {
+    const rows: [string, EventRow][] = Object.entries(EVENTS);
+    for (const [event, { label = event }] of rows) expect(label.length).toBeLessThanOrEqual(12);
+  });
+
+  test("no field can hold a secret by its name", () => {
+    const names = Object.values(EVENTS).flatMap(({ fields }): readonly string[] => fields);
+    expect(names.length).toBeGreaterThan(60);
+    for (const name of names)
+      expect(name).not.toMatch(
+        /secret|token|password|private|cookie|authorization|query|header|body|join/i,
+      );
   });
 });
 
 describe("redaction", () => {
   test("fields outside the list are hidden, undefined ones left out", () => {
-    expect(
-      redactFields({ status: 200, password: "x", authorization: "y", tunnel: undefined }),
-    ).toEqual({ status: 200, password: HIDDEN, authorization: HIDDEN });
+    const fields = { status: 200, password: "x", authorization: "y", tunnel: undefined };
+    const hidden = { password: HIDDEN, authorization: HIDDEN };
+    expect(redactFields("request", fields)).toEqual({ status: 200, ...hidden });
+    // A field of one event is none of another.
+    expect(redactFields("connected", fields)).toEqual({ status: HIDDEN, ...hidden });
   });
 
   test("codes and tokens are masked in every form of a line, the fingerprint is not", () => {
     const secrets = [LINE, LINE.toUpperCase(), "tunl_t1_kBadTokenText-_09"];
     for (const secret of secrets) {
       const whole = record({
+        event: "certificate",
         message: `joining with ${secret} now`,
         fields: { hint: `Use ${secret}`, error: secret },
       });
       for (const line of [
         formatText(whole, NOW),
         formatJson(whole, NOW),
-        formatPretty(whole, true, NOW),
+        formatPretty(whole, COLORED, NOW),
       ]) {
         expect(line.toLowerCase()).not.toContain("q3nw7yh2");
         expect(line).not.toContain("kBadTokenText");

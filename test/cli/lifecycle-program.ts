@@ -4,7 +4,13 @@ import { live, Reported } from "../../src/cli/lifecycle.ts";
 import { TunlError } from "../../src/errors.ts";
 
 const what = process.argv[2];
-const options = { level: "info", format: "json", file: undefined, isColored: false } as const;
+const options = {
+  level: "info",
+  format: "json",
+  file: undefined,
+  isColored: false,
+  showsHosts: false,
+} as const;
 
 try {
   await live(options, async (output, stay) => {

@@ -101,7 +101,13 @@ describe("load", () => {
       reservedNames: ["www", "mail", "ns1", "ns2", "autoconfig", "autodiscover", "_*"],
       accessLog: false,
     });
-    expect(log).toEqual({ level: "info", format: "text", file: undefined, isColored: false });
+    expect(log).toEqual({
+      level: "info",
+      format: "text",
+      file: undefined,
+      isColored: false,
+      showsHosts: true,
+    });
   });
 
   test("flag beats variable beats file beats default", () => {

@@ -86,7 +86,7 @@ function serviceOf(...origins: readonly Origin[]): OriginService {
   return new OriginService({
     ingress: new Ingress(origins.map((origin) => ({ origin }))),
     onRequest: undefined,
-    troubles: new Troubles(parseTarget("8000"), () => undefined),
+    troubles: new Troubles(parseTarget("8000"), true, () => undefined),
   });
 }
 

@@ -5,14 +5,21 @@ import { parseTarget } from "../../src/connector/target.ts";
 import { statusOf, Troubles } from "../../src/connector/trouble.ts";
 import type { FailureCode } from "../../src/exchange/index.ts";
 
-function tell(target: string): {
+const ID = Uint8Array.of(0x00, 0xff);
+
+function tell(
+  target: string,
+  keepsHost = true,
+): {
   readonly told: OriginTrouble[];
+  answer(status: number): void;
   fail(code: FailureCode, atMs?: number): void;
 } {
   const told: OriginTrouble[] = [];
   let now = 0;
   const troubles = new Troubles(
     parseTarget(target),
+    keepsHost,
     (trouble) => told.push(trouble),
     () => now,
   );
@@ -20,8 +27,9 @@ function tell(target: string): {
     told,
     fail: (code, atMs = 0) => {
       now = atMs;
-      troubles.failed({ code, sent: false, detail: "the detail" }, "app.example.com");
+      troubles.failed({ code, sent: false, detail: "the detail" }, "app.example.com", ID);
     },
+    answer: (status) => troubles.answered(status, "app.example.com", ID),
   };
 }
 
@@ -35,6 +43,7 @@ describe("trouble at the origin", () => {
         text: "Nothing listens on localhost:8000",
         hint: "Start your app; the next request tries again",
         host: "app.example.com",
+        requestId: "00ff",
       },
     ]);
   });
@@ -62,6 +71,30 @@ describe("trouble at the origin", () => {
       "ORIGIN_REFUSED",
       "ORIGIN_TIMEOUT",
     ]);
+  });
+
+  test("a server that refuses its public name at once gets the hint, once", () => {
+    const { told, answer } = tell("8000");
+    for (const status of [403, 403, 200, 403]) answer(status);
+    expect(told).toEqual([
+      {
+        code: "ORIGIN_HOST_CHECK",
+        text: "The origin answered 403 to its public name",
+        hint: "Allow the name in your dev server, or use --host-header origin",
+        host: "app.example.com",
+        requestId: "00ff",
+      },
+    ]);
+  });
+
+  test("a 403 after other answers, or to its own name, is the origin's business", () => {
+    const later = tell("8000");
+    for (const status of [200, 403]) later.answer(status);
+    const own = tell("8000", false);
+    own.answer(403);
+    const fixed = tell("http_status:403");
+    fixed.answer(403);
+    expect([later.told, own.told, fixed.told]).toEqual([[], [], []]);
   });
 
   test("the request line shows what the visitor got", () => {

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { exitCodeOf } from "../../src/cli/failure.ts";
+import { exitCodeOf, EXITS } from "../../src/cli/failure.ts";
 import { type LoadInput, loadEdge, OPTIONS } from "../../src/config/index.ts";
 import { TunlError } from "../../src/errors.ts";
 import { renderTable, TABLES } from "./option-tables.ts";
@@ -55,6 +55,8 @@ describe("docs/CONFIG.md", () => {
       for (const error of quoted(errors ?? ""))
         expect([error, exitCodeOf(new TunlError(error, "x"))]).toEqual([error, Number(code)]);
     }
+    const named = rows.flatMap(([, , errors]) => quoted(errors ?? ""));
+    expect(named.toSorted()).toEqual(Object.keys(EXITS).toSorted());
   });
 });
 

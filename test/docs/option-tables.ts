@@ -2,6 +2,7 @@
 import { LATER_COMMANDS } from "../../src/cli/commands.ts";
 import { type CommandName, flagText, type Option, OPTIONS } from "../../src/config/index.ts";
 import { EVERY } from "../../src/config/option.ts";
+import { EVENTS } from "../../src/log-events.ts";
 import { expectedForm } from "../../src/config/values.ts";
 
 type Rows = readonly (readonly string[])[];
@@ -126,6 +127,14 @@ export const TABLES: Readonly<
           .join(" "),
       ],
     ],
+  },
+  "log events": {
+    head: ["event", "when", "fields"],
+    rows: Object.entries(EVENTS).map(([event, { about, fields }]) => [
+      tick(event),
+      about,
+      fields.map(tick).join(" "),
+    ]),
   },
   "later commands": { head: ["commands"], rows: [[LATER_COMMANDS.map(tick).join(" ")]] },
 };

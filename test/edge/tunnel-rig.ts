@@ -333,7 +333,7 @@ export class TestEdge implements AsyncDisposable {
     const service = new OriginService({
       ingress: new Ingress([{ origin }]),
       onRequest: undefined,
-      troubles: new Troubles(parseTarget("8000"), () => undefined),
+      troubles: new Troubles(parseTarget("8000"), true, () => undefined),
     });
     const parameters = {
       edge: { ...DEFAULT_PARAMETERS.edge, resumeMs: 0 },

@@ -69,7 +69,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   const { log, records } = memoryLog();
   const table = new CertificateTable();
   for (const certificate of options.certificates) table.put(certificate);
-  const deadlines = new Deadlines((error) => log.error("deadline", String(error)));
+  const deadlines = new Deadlines((error) => log.error("bug", String(error)));
   const limits = new PeerLimits({
     acceptRate: "off",
     onRefused: new RefusalLog(deadlines, log).note,

@@ -1,0 +1,114 @@
+// This file is the table of log events: what each is called, when it is written, and the only fields it may have. product.md §8, S-66.
+
+/** One event. */
+export interface EventRow {
+  /** When it is written. */
+  readonly about: string;
+  /** Names of its fields. A field that does not stand here is never printed. */
+  readonly fields: readonly string[];
+  /** The word of the pretty form where it is not the name itself. */
+  readonly label?: string;
+}
+
+/** Fields that any line of one session has besides its own: whose session it is. */
+export const SCOPE_FIELDS = ["tunnel", "account"] as const;
+
+export const EVENTS = {
+  // Life of a process
+  start: { about: "The process starts", fields: ["version", "label"] },
+  config: { about: "The configuration file in use", fields: ["file"] },
+  "config.rejected": {
+    about: "A mistake in the configuration, which is not used",
+    fields: ["file", "line", "column", "severity", "code", "hint"],
+    label: "config",
+  },
+  state: { about: "The state directory and the edge's key", fields: ["state", "key"] },
+  listening: { about: "Ports are bound", fields: ["listen", "http"] },
+  ready: { about: "The edge serves", fields: ["ms", "port"] },
+  next: { about: "What to do next after a first start", fields: [] },
+  draining: { about: "A stop was asked for", fields: ["graceMs", "inProgress"] },
+  stopped: { about: "The end", fields: ["signal"] },
+  failed: { about: "The command ended with an error", fields: ["code", "hint"] },
+  notice: { about: "Something is not as it may seem", fields: [] },
+  bug: {
+    about: "A fault of tunl's own, which ended no more than it had to",
+    fields: ["code", "stream"],
+  },
+  "log.dropped": {
+    about: "Lines were lost because nobody read them fast enough",
+    fields: ["dropped"],
+    label: "log",
+  },
+  "log.reopen": { about: "The log file could not be opened again", fields: [], label: "log" },
+
+  // Links
+  edge: { about: "The connector knows which edge it speaks to", fields: ["edge", "key"] },
+  joined: { about: "A join line was used", fields: ["tunnel"] },
+  connected: {
+    about: "A link is up",
+    fields: ["edge", "links", "rttMs", "visitor"],
+  },
+  disconnected: { about: "A connector said goodbye", fields: [] },
+  "link.lost": { about: "A link broke", fields: [] },
+  "link.refused": { about: "An unfinished link ended", fields: ["visitor"], label: "link" },
+  link: { about: "A step in the life of a link", fields: ["cause", "error"] },
+  retry: { about: "A dial failed, the next one follows", fields: ["inMs", "attempt"] },
+  refused: { about: "The edge refused, dials go on slowly", fields: ["code", "hint"] },
+  session: { about: "The other end broke the protocol", fields: ["code", "frameType"] },
+  enrolled: { about: "A key was enrolled with a join line", fields: ["keyId"] },
+  "enrol.refused": {
+    about: "A join line was refused, and why",
+    fields: ["reason", "kind", "name"],
+    label: "enrol",
+  },
+  "auth.refused": { about: "A key was refused, and why", fields: ["key", "keyId"], label: "auth" },
+
+  // Names
+  route: { about: "A public name leads to a service", fields: ["url", "service"] },
+  domain: { about: "A domain is not served any more", fields: ["hint"] },
+  certificate: {
+    about: "Where certificates come from, and what they lack",
+    fields: ["name", "domain", "path", "error", "hint"],
+  },
+
+  // Requests
+  request: {
+    about: "A request is over (access log)",
+    fields: [
+      ...["host", "method", "path", "status", "ms", "bytesIn", "bytesOut", "visitor"],
+      ...["requestId", "code"],
+    ],
+  },
+  "origin.error": {
+    about: "A service did not answer as it should",
+    fields: ["code", "host", "requestId", "hint"],
+    label: "origin",
+  },
+  "exchange.fault": {
+    about: "The other end broke off a request against the protocol",
+    fields: ["requestId"],
+    label: "request",
+  },
+  listen: {
+    about: "Connections that the front door refused, by reason",
+    fields: [
+      ...["address", "reason", "error", "penalty", "connectionsPerSource"],
+      ...["acceptRate", "connections", "pendingHandshakes"],
+    ],
+  },
+  visitor: { about: "A visitor's connection failed", fields: ["code", "error"] },
+
+  // State
+  "state.failed": {
+    about: "The state could not be read or written",
+    fields: ["code", "error"],
+    label: "state",
+  },
+} as const satisfies Readonly<Record<string, EventRow>>;
+
+/** Name of an event; a stable interface. */
+export type EventName = keyof typeof EVENTS;
+
+/** Names of the fields that an event may have. */
+export type FieldName<Event extends EventName> =
+  (typeof EVENTS)[Event]["fields"][number] | (typeof SCOPE_FIELDS)[number];
