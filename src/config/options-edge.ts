@@ -213,6 +213,17 @@ export const EDGE_KEYS: readonly Option[] = [
   {
     ...BUILT,
     commands: [],
+    key: "limits.bodyBytes",
+    kind: "size",
+    default: "off",
+    canBeOff: true,
+    min: 1,
+    max: Number.MAX_SAFE_INTEGER,
+    about: "Body of a request; above it 413",
+  },
+  {
+    ...BUILT,
+    commands: [],
     key: "limits.memory",
     kind: "size",
     default: "auto",
@@ -244,6 +255,7 @@ function timeoutKeys(): Option[] {
     ["bodyIdle", "60s", 0, "Silence inside a request body; then 408"],
     ["firstByte", "100s", 0, "First answer of the service to a whole request; then 504"],
     ["writeStall", "30s", 0, "A visitor that reads nothing of what waits for it"],
+    ["upgradeIdle", "0", 0, "Silence of an upgraded connection (WebSocket), both ways"],
   ];
   return rows.map(([key, value, min, about]) => ({
     ...BUILT,

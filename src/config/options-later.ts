@@ -34,7 +34,7 @@ export const LATER_KEYS: readonly Option[] = [
     1,
     "certificates.wildcard certificates.keyType certificates.minVersion names.random names.style names.claim names.keep",
   ),
-  ...laterKeys(1, "limits.bodyBytes limits.connectorsPerTunnel timeouts.upgradeIdle"),
+  ...laterKeys(1, "limits.connectorsPerTunnel"),
   ...laterKeys(
     2,
     "adminTokenFile adminRemote ports policies identity mail trustedProxies proxyProtocol limits.requests limits.bandwidth metrics dashboard",

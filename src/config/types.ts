@@ -17,6 +17,8 @@ export interface EdgeLimits {
   readonly acceptPerIp: { readonly perSecond: number; readonly burst: number } | undefined;
   /** Requests in progress of one hostname. */
   readonly concurrent: number;
+  /** undefined: no limit. */
+  readonly bodyBytes: number | undefined;
   readonly headerBytes: number;
   readonly headerFields: number;
   readonly targetBytes: number;
@@ -31,6 +33,7 @@ export interface EdgeTimeouts {
   readonly bodyIdleMs: number;
   readonly firstByteMs: number;
   readonly writeStallMs: number;
+  readonly upgradeIdleMs: number;
 }
 
 /** What an edge runs with. */

@@ -150,7 +150,13 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   });
   stack.defer(() => sessions.close());
 
-  const shared = { deadlines, log, http1: options.limits, timeouts: options.timeouts };
+  const shared = {
+    deadlines,
+    log,
+    http1: options.limits,
+    limits: { bodyBytes: options.limits.bodyBytes },
+    timeouts: options.timeouts,
+  };
   const visitors = new Visitors({ ...shared, serve: service.serve });
   stack.defer(() => visitors.abort());
   const limits = new PeerLimits({

@@ -1,4 +1,5 @@
 // This file is one visitor request in progress: the visitor's side and the tunnel's, joined until both are over. http.md §5.2, §5.3, §13.
+import { latin1 } from "../bytes.ts";
 import { reached } from "../limits.ts";
 import {
   EXCHANGE_CODES,
@@ -99,6 +100,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   /** The pipeline looks: has the origin been silent for too long? */
   checkFirstByte(now: number, firstByteMs: number): void {
     if (now - this.#wholeAt < firstByteMs) return;
+    if (isGrpc(this.#visit)) return void this.#pipeline.awaiting.delete(this);
     reached("firstByte");
     this.#exchange?.abort(EXCHANGE_CODES.TIMEOUT);
     this.#fail("ORIGIN_TIMEOUT");
@@ -107,6 +109,8 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   // What the tunnel says
 
   interim(status: number, fields: Uint8Array): void {
+    // An origin that says "processing" is at work: it gets its time anew, or it would be of no use to say it.
+    if (this.#pipeline.awaiting.has(this)) this.#wholeAt = performance.now();
     this.#visit.reply.interim(status, fields);
   }
 
@@ -280,6 +284,13 @@ function isTimed(visit: Visit): boolean {
 
 function isEventStream({ request }: Visit): boolean {
   return request.accept.includes("text/event-stream");
+}
+
+const GRPC = /^content-type:[ \t]*application\/grpc/im;
+
+/** A gRPC client says itself how long it waits (http.md §11). Asked only of requests that are late, so a search is cheap enough. */
+function isGrpc({ request }: Visit): boolean {
+  return GRPC.test(latin1(request.fields, 0, request.fields.length));
 }
 
 /** Answers a request ourselves. The body is not read: the listener drops it within its bounds. */

@@ -76,8 +76,7 @@ certificates:
     "store",
     "metrics",
     "certificates.email",
-    "limits.bodyBytes",
-    "timeouts.upgradeIdle",
+    "limits.connectorsPerTunnel",
     "names.claim",
   ])("refuses %s by name", (key) => {
     const [last, ...groups] = key.split(".").toReversed();

@@ -22,7 +22,7 @@ import { type BodyOwner, VisitorExchange } from "./visitor-exchange.ts";
 import { bodyLength, type IntakeOwner, VisitorIntake } from "./visitor-intake.ts";
 import {
   VISITOR_LIMITS,
-  VISITOR_TIMEOUTS,
+  timeoutsOf,
   type VisitorLimits,
   type VisitorOptions,
 } from "./visitor-options.ts";
@@ -71,7 +71,7 @@ export class VisitorConnection
   #dropped = 0;
 
   constructor(socket: Socket, peer: VisitorPeer, options: VisitorOptions, onClosed: () => void) {
-    const timeouts = { ...VISITOR_TIMEOUTS, ...options.timeouts };
+    const timeouts = timeoutsOf(options);
     this.#limits = { ...VISITOR_LIMITS, ...options.limits };
     this.#socket = socket;
     this.#requests = new CanonicalRequests(peer);

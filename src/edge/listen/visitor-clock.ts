@@ -170,7 +170,6 @@ export class VisitorClock {
   }
 
   #upgradeIdle(): number {
-    if (this.#timeouts.upgradeIdleMs === 0) return NEVER;
     return Math.max(this.#receivedAt, this.#progressAt) + this.#timeouts.upgradeIdleMs;
   }
 }

@@ -17,7 +17,7 @@ export interface VisitorOptions {
   readonly timeouts?: Partial<VisitorTimeouts>;
 }
 
-/** Waits on a visitor, in milliseconds. Each runs only while tunl waits for that visitor. */
+/** Waits on a visitor, in milliseconds; 0 is never. Each runs only while tunl waits for that visitor. */
 export interface VisitorTimeouts {
   /** A header section, from its first byte to its last. */
   readonly headMs: number;
@@ -31,7 +31,7 @@ export interface VisitorTimeouts {
   readonly halfClosedMs: number;
   /** What is read and dropped after the last response, before the socket is closed. */
   readonly lingerMs: number;
-  /** An upgraded connection without a byte either way; 0 is off. */
+  /** An upgraded connection without a byte either way. */
   readonly upgradeIdleMs: number;
   /** Time over which `bodyRate` is measured; the first such span of a body is free. */
   readonly bodyRateMs: number;
@@ -47,6 +47,15 @@ export const VISITOR_TIMEOUTS: VisitorTimeouts = {
   upgradeIdleMs: 0,
   bodyRateMs: 10_000,
 };
+
+/** The timeouts in force: 0 became infinity, which no clock reaches. */
+export function timeoutsOf({ timeouts }: Pick<VisitorOptions, "timeouts">): VisitorTimeouts {
+  const all: Record<keyof VisitorTimeouts, number> = { ...VISITOR_TIMEOUTS, ...timeouts };
+  for (const name of Object.keys(all) as (keyof VisitorTimeouts)[]) {
+    if (all[name] === 0) all[name] = Number.POSITIVE_INFINITY;
+  }
+  return all;
+}
 
 /** Counts and sizes of one visitor connection, in bytes. */
 export interface VisitorLimits {

@@ -203,6 +203,12 @@ describe("front door", () => {
         ALERT.unrecognizedName,
       ],
       ["another record type", () => Buffer.from([23, 3, 3, 0, 1, 0]), ALERT.decodeError],
+      // Refused by the length it announces, before it is there.
+      [
+        "a hello of more than 16 KiB",
+        () => Buffer.from([22, 3, 1, 0x3f, 0xff, 1, 0, 0x40, 0]),
+        ALERT.illegalParameter,
+      ],
       ["17 records", () => records(helloMessage(), 4), ALERT.illegalParameter],
       ["bytes that are no TLS", () => Buffer.from([0, 1, 2, 3, 4, 5, 6, 7]), ALERT.decodeError],
     ];
@@ -306,15 +312,19 @@ describe("front door", () => {
   });
 
   describe("closes at its deadline", () => {
-    test("a silent client, and one that sends half a hello (S-40)", async () => {
+    test("a silent client, one that sends half a hello, one that sends a byte at a time (S-40)", async () => {
       const { front } = await open({ timeouts: { clientHelloMs: 100 } });
       const bytes = await captureHello({ servername: "example.com" });
       const start = performance.now();
+      const slow = raw(front.port);
+      let sent = 0;
+      const trickle = setInterval(() => slow.socket.write(bytes.subarray(sent, (sent += 1))), 20);
       const ends = await Promise.all([
         raw(front.port).ended,
         raw(front.port, bytes.subarray(0, 700)).ended,
-      ]);
-      expect(ends.map(({ received }) => received.length)).toEqual([0, 0]);
+        slow.ended,
+      ]).finally(() => clearInterval(trickle));
+      expect(ends.map(({ received }) => received.length)).toEqual([0, 0, 0]);
       expect(performance.now() - start).toBeGreaterThanOrEqual(100);
       expect(performance.now() - start).toBeLessThan(1_100);
     });
@@ -373,6 +383,35 @@ describe("front door", () => {
         text: "visitor example.com",
       });
       second.socket.destroy();
+    });
+
+    test("what comes faster than a source may, and nobody else (S-43)", async () => {
+      const { front, limits } = await open({
+        limits: { acceptRate: { perSecond: 0.01, burst: 3 } },
+      });
+      const others = { ca, servername: "example.com" };
+      for (let index = 0; index < 3; index++)
+        expect((await tls(front.port, others).ended).error).toBeUndefined();
+      expect((await raw(front.port).ended).error).toBe("ECONNRESET");
+      expect(limits.snapshot().refused.acceptRate).toBe(1);
+      if (process.platform !== "linux") return;
+      const elsewhere = await tls(front.port, { ...others, localAddress: "127.0.0.9" } as object)
+        .ended;
+      expect(elsewhere).toMatchObject({ text: "visitor example.com", error: undefined });
+    });
+
+    test("what exceeds the connections in all", async () => {
+      const { front, limits } = await open({ limits: { connections: 2 } });
+      const held = [raw(front.port), raw(front.port)];
+      await until(() => front.size === 2, "two connections");
+      expect((await raw(front.port).ended).error).toBe("ECONNRESET");
+      expect(limits.snapshot()).toMatchObject({ connections: 2, refused: { connections: 1 } });
+      held[0]?.socket.destroy();
+      await until(() => front.size === 1, "the first connection to leave");
+      expect(await tls(front.port, { ca, servername: "example.com" }).ended).toMatchObject({
+        text: "visitor example.com",
+      });
+      held[1]?.socket.destroy();
     });
 
     test("what exceeds the pending handshakes", async () => {

@@ -13,6 +13,7 @@ import {
   seed,
   seededRandom,
 } from "./rig.ts";
+import { STEP_MS } from "../../../src/deadlines.ts";
 import { within } from "../../within.ts";
 
 const WEBSOCKET = [
@@ -132,6 +133,12 @@ describe("visitor connection: requests", () => {
       "HEADERS_TOO_LARGE",
     ],
     ["a long target", get(`/${"x".repeat(9_000)}`), 414, "TARGET_TOO_LONG"],
+    [
+      "a header section of more than 32 KiB",
+      get("/", ...Array.from({ length: 9 }, (_, index) => `A${index}: ${"x".repeat(4_000)}`)),
+      431,
+      "HEADERS_TOO_LARGE",
+    ],
     ["another version", "GET / HTTP/2.0\r\nHost: app.example.com\r\n\r\n", 505, "VERSION_REFUSED"],
     ["our own loop mark", get("/", "CDN-Loop: tunl-0123456789abcdef"), 508, "LOOP"],
     ["a protected name in Connection", get("/", "Connection: x-forwarded-for"), 400, "BAD_REQUEST"],
@@ -361,6 +368,21 @@ describe("visitor connection: bodies", () => {
     expect(await late.ended()).toBe("reset");
     expect(second.cause).toBe("short");
     expect(early.text).not.toContain("ignored");
+  });
+
+  test.each([
+    ["chunk extensions above 256 bytes", `1;x=${"y".repeat(300)}\r\na\r\n`],
+    ["chunk extensions above 4 KiB in all", `1;x=${"y".repeat(250)}\r\na\r\n`.repeat(17)],
+    ["trailers above 8 KiB", `0\r\n${`A: ${"x".repeat(2_000)}\r\n`.repeat(5)}\r\n`],
+    ["more than 32 trailers", `0\r\n${"A: b\r\n".repeat(33)}\r\n`],
+  ])("refuses %s", async (_, bytes) => {
+    const pipeline = new Pipeline((visit) => visit.start());
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    visitor.send(request("POST", "/", "Transfer-Encoding: chunked") + bytes);
+    expect(await visitor.ended()).toBe("end");
+    expect(visitor.text).toStartWith("HTTP/1.1 400 ");
+    expect(pipeline.visits[0]?.cause).toBe("short");
   });
 
   test("limits.bodyBytes is 413, announced or found out", async () => {
@@ -679,6 +701,28 @@ describe("visitor connection: half-close and deadlines", () => {
     expect(performance.now() - started).toBeLessThan(1_400);
     expect(performance.now() - started).toBeGreaterThanOrEqual(400);
     expect(pipeline.visits).toHaveLength(0);
+  });
+
+  test("a timeout of 0 is never: not at once", async () => {
+    const timeouts = { headMs: 0, idleMs: 0, bodyIdleMs: 0, writeStallMs: 0, halfClosedMs: 0 };
+    const pipeline = new Pipeline((visit) => visit.start());
+    await using rig = await new Rig(pipeline.serve, { timeouts }).start();
+    const visitor = await rig.connect();
+    visitor.send("POST / HTTP/1.1\r\nHost: app.example.com\r\n");
+    const other = await rig.connect();
+    other.send(request("POST", "/", "Content-Length: 3") + "a");
+    const visit = await pipeline.visit(0);
+    // The wheel turns: whatever was armed for "now" has had its step.
+    const { promise, resolve } = Promise.withResolvers<void>();
+    rig.deadlines.schedule(2 * STEP_MS, resolve);
+    await promise;
+    expect(rig.deadlines.pending).toBe(0);
+    visitor.send("Content-Length: 0\r\n\r\n");
+    other.send("bc");
+    other.fin();
+    await pipeline.until(() => visit.hasEnded && pipeline.visits[1]?.hasEnded, "both requests");
+    respond(visit.reply, "never");
+    await other.until("never");
   });
 
   test("an idle connection is closed without a word, before and between requests", async () => {
