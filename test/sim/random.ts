@@ -32,6 +32,11 @@ export class Random {
     return choices[this.integer(0, choices.length - 1)] as T;
   }
 
+  /** Chance of its own, decided by this one. */
+  fork(): Random {
+    return new Random(this.integer(0, 2 ** 31));
+  }
+
   /** An integer from 1 to `max`, each order of magnitude as likely as the next. */
   size(max: number): number {
     return Math.max(1, Math.floor(max ** this.next()));

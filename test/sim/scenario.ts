@@ -1,23 +1,11 @@
-// This file is what a seed stands for: sizes, network, faults and habits of one simulated session.
+// This file is what a seed stands for: sizes of two processes, the sessions between them, their links and habits.
 import type { Side, TransportParameters } from "../../src/session/index.ts";
 import { DEFAULT_PARAMETERS } from "../../src/session/index.ts";
 import type { PipeShape } from "./pipe.ts";
 import { Random } from "./random.ts";
 
 const KIB = 1_024;
-
-/** What ends the session before its time, if anything. */
-export type Fault =
-  | { readonly kind: "none" | "goAway" | "close"; readonly side: Side; readonly atMs: number }
-  /** The link dies when so many bytes were delivered to the side. */
-  | {
-      readonly kind: "kill";
-      readonly side: Side;
-      readonly afterBytes: number;
-      readonly cause: "rst" | "fin";
-    }
-  /** Both directions go dark. */
-  | { readonly kind: "dark"; readonly side: Side; readonly atMs: number };
+const MIB = 1_024 * KIB;
 
 export interface SideScenario {
   readonly parameters: TransportParameters;
@@ -27,37 +15,55 @@ export interface SideScenario {
   readonly opens: number;
   readonly volume: number;
   readonly readPauseMs: number;
+  /** Streams that are never read, of a hundred. */
+  readonly deafness: number;
   /** Mean time between actions, ms. */
   readonly actionMs: number;
-  /** Probability of a stall of the loop after an action, and its longest time. */
-  readonly lagChance: number;
-  readonly lagMs: number;
+}
+
+/** One session: both ends and the two directions of its link, each by the side that reads from it. */
+export interface SessionScenario {
+  readonly sides: Readonly<Record<Side, SideScenario>>;
+  readonly pipes: Readonly<Record<Side, PipeShape>>;
 }
 
 export interface Scenario {
   readonly seed: number;
-  readonly sides: Readonly<Record<Side, SideScenario>>;
-  readonly pipes: Readonly<Record<Side, PipeShape>>;
-  readonly fault: Fault;
+  readonly sessions: readonly SessionScenario[];
+  /** What all sessions of a process may hold together, bytes. */
+  readonly memory: Readonly<Record<Side, number>>;
+  /** Probability of a stall of a loop after an action, and its longest time. */
+  readonly lagChance: number;
+  readonly lagMs: number;
+  /** Shares of the memory that sessions elsewhere may hold. */
+  readonly pressures: readonly number[];
   /** When faults and actions end, ms. */
   readonly activeMs: number;
-  /** Pressure of the process changes to one of these now and then. */
-  readonly pressures: readonly number[];
 }
 
 export const KINDS: Readonly<Record<Side, number>> = { edge: 1, connector: 0 };
+export const SIDES: readonly Side[] = ["edge", "connector"];
 
 /** Makes the scenario of a seed. */
 export function scenarioOf(seed: number): Scenario {
   const random = new Random(seed);
-  const activeMs = random.integer(1_500, 6_000);
+  const sessions = random.chance(0.2) ? 2 : 1;
+  const memory = (): number => random.pick([256 * KIB, MIB, 4 * MIB, 64 * MIB]);
   return {
     seed,
+    sessions: Array.from({ length: sessions }, () => session(random)),
+    memory: { edge: memory(), connector: memory() },
+    lagChance: random.pick([0, 0.01, 0.03]),
+    lagMs: random.pick([100, 1_000, 3_000]),
+    pressures: random.chance(0.3) ? [0, 0.5, 0.85, 0.97] : [],
+    activeMs: random.integer(1_500, 6_000),
+  };
+}
+
+function session(random: Random): SessionScenario {
+  return {
     sides: { edge: side(random, "edge"), connector: side(random, "connector") },
     pipes: { edge: pipe(random), connector: pipe(random) },
-    fault: fault(random, activeMs),
-    activeMs,
-    pressures: random.chance(0.3) ? [0, 0.85, 0.97, 1] : [0],
   };
 }
 
@@ -78,9 +84,8 @@ function side(random: Random, name: Side): SideScenario {
     opens: name === "edge" ? 200 : 60,
     volume: random.pick([200, 700]) * KIB,
     readPauseMs: random.pick([30, 600]),
+    deafness: random.pick([0, 20, 60]),
     actionMs: random.pick([15, 80]),
-    lagChance: random.pick([0, 0.01, 0.03]),
-    lagMs: random.pick([100, 1_000, 3_000]),
   };
 }
 
@@ -91,21 +96,5 @@ function pipe(random: Random): PipeShape {
     pieces: random.pick([1, 3, 10]),
     joinMs: random.pick([0, 2, 20]),
     bufferMs: random.pick([0, 50, 300]),
-  };
-}
-
-function fault(random: Random, activeMs: number): Fault {
-  const name = random.pick<Side>(["edge", "connector"]);
-  const choice = random.next();
-  const atMs = random.integer(0, activeMs);
-  if (choice < 0.5) return { kind: "none", side: name, atMs };
-  if (choice < 0.6) return { kind: "goAway", side: name, atMs };
-  if (choice < 0.7) return { kind: "close", side: name, atMs };
-  if (choice < 0.75) return { kind: "dark", side: name, atMs };
-  return {
-    kind: "kill",
-    side: name,
-    afterBytes: random.size(400 * KIB),
-    cause: random.pick(["rst", "fin"]),
   };
 }

@@ -9,6 +9,7 @@ import type { LinkLoss } from "../../src/session/index.ts";
 import { BATCH_BYTES } from "../../src/wire/index.ts";
 import type { Clock } from "./clock.ts";
 import type { Pipe } from "./pipe.ts";
+import type { Inhabitant, Process } from "./process.ts";
 import type { Tap, TappedFrame } from "./tap.ts";
 import { fail } from "./truth.ts";
 
@@ -18,8 +19,8 @@ export type StreamOutput = Extract<SessionOutput, { stream: number }>;
 export interface Mutant {
   /** The bytes that stand for a frame on the wire; undefined drops it. */
   readonly frame?: (frame: TappedFrame) => Uint8Array | undefined;
-  /** False hides an output from the application. */
-  readonly output?: (output: StreamOutput) => boolean;
+  /** False hides an output from the application or the link. */
+  readonly output?: (output: SessionOutput) => boolean;
   /** Credit goes back when bytes arrive, not when they are read. */
   readonly hasCreditOnReceipt?: boolean;
 }
@@ -32,32 +33,30 @@ export interface ShellEvents {
 const NUMBER = 0;
 const buffer = new Uint8Array(BATCH_BYTES);
 
-export class Shell {
+export class Shell implements Inhabitant {
   readonly core: SessionCore;
-  /** The loop is busy until then: everything waits. */
-  blockedUntil = 0;
   isClosed = false;
+  /** How often the link was not read, by order of the core. */
+  pauses = 0;
   readonly #clock: Clock;
+  readonly #process: Process;
   readonly #events: ShellEvents;
   readonly #tap: Tap;
   readonly #mutant: Mutant | undefined;
-  #pipe: Pipe | undefined;
+  /** Where our batches go, and whence the peer's come. */
+  #out: Pipe | undefined;
+  #in: Pipe | undefined;
   #isWriting = false;
   #wantsWrite = false;
   #isTickScheduled = false;
   #timerAt = Number.POSITIVE_INFINITY;
   #timerTurn = 0;
-  #waiting: (() => void)[] = [];
-  /** How often the core closed its read valve. */
-  pauses = 0;
-  #isPaused = false;
-  /** What arrived on a link that is not read. */
-  readonly #unread: (() => void)[] = [];
   /** Consecutive ticks that wrote nothing: a loop that spins. */
   #idleTicks = 0;
 
   constructor(
     clock: Clock,
+    process: Process,
     options: SessionOptions,
     tap: Tap,
     events: ShellEvents,
@@ -65,42 +64,43 @@ export class Shell {
   ) {
     this.core = new SessionCore(options);
     this.#clock = clock;
+    this.#process = process;
     this.#events = events;
     this.#tap = tap;
     this.#mutant = mutant;
+    process.enter(this);
   }
 
-  attach(pipe: Pipe): void {
-    this.#pipe = pipe;
+  attach(out: Pipe, into: Pipe): void {
+    this.#out = out;
+    this.#in = into;
     this.#handle({ kind: "linkAttached", link: NUMBER });
   }
 
   bytes(bytes: Uint8Array): void {
-    this.#read(() => {
-      if (this.#pipe !== undefined) this.#handle({ kind: "linkBytes", link: NUMBER, bytes });
+    this.#process.when(() => {
+      if (this.#out === undefined) return;
+      this.#tap.hear(bytes);
+      this.#handle({ kind: "linkBytes", link: NUMBER, bytes });
     });
   }
 
   lost(cause: LinkLoss): void {
-    // A socket that is not read does not notice its end either.
-    this.#read(() => {
-      if (this.#pipe === undefined) return;
-      this.#pipe = undefined;
+    this.#process.when(() => {
+      if (this.#out === undefined) return;
+      this.#out = undefined;
       this.#handle({ kind: "linkLost", link: NUMBER, cause });
     });
   }
 
-  #read(run: () => void): void {
-    if (this.#isPaused || this.#unread.length > 0) this.#unread.push(run);
-    else this.#when(run);
+  moved(): void {
+    this.#schedule();
   }
 
-  /** The link is read again: what waited comes one by one, until it is paused anew. */
-  #readOn(): void {
-    const run = this.#isPaused ? undefined : this.#unread.shift();
-    if (run === undefined) return;
-    run();
-    this.#clock.at(this.#clock.now, () => this.#when(() => this.#readOn()));
+  /** The kernel resets the connections of a process that is gone. */
+  died(): void {
+    this.#out?.abort();
+    this.#out = undefined;
   }
 
   /** The core has outputs that the application has not seen yet. */
@@ -111,13 +111,13 @@ export class Shell {
   /** A method of the core is about to be called. Returns the time for it. */
   touch(): number {
     this.#scheduleTick();
-    return this.#clock.now;
+    return this.#process.now;
   }
 
   #scheduleTick(): void {
     if (this.#isTickScheduled) return;
     this.#isTickScheduled = true;
-    this.#clock.at(this.#clock.now, () => this.#when(() => this.#tick()));
+    this.#process.at(this.#process.now, () => this.#tick());
   }
 
   #tick(): void {
@@ -130,17 +130,17 @@ export class Shell {
   }
 
   #fill(): void {
-    const pipe = this.#pipe;
+    const out = this.#out;
     this.#wantsWrite = false;
-    if (pipe === undefined) return;
-    const length = this.core.fill(NUMBER, buffer, this.#clock.now);
+    if (out === undefined) return;
+    const length = this.core.fill(NUMBER, buffer, this.#process.now);
     if (length === 0) return;
     this.#idleTicks = 0;
     this.#isWriting = true;
-    pipe.write(this.#tapped(buffer.slice(0, length)), () => {
-      this.#when(() => {
+    out.write(this.#tapped(buffer.slice(0, length)), () => {
+      this.#process.when(() => {
         this.#isWriting = false;
-        if (this.#pipe !== undefined) this.#handle({ kind: "linkWritable", link: NUMBER });
+        if (this.#out !== undefined) this.#handle({ kind: "linkWritable", link: NUMBER });
       });
     });
   }
@@ -159,8 +159,10 @@ export class Shell {
     return new Uint8Array(Buffer.concat(frames));
   }
 
-  #handle(input: Parameters<SessionCore["handle"]>[0]): void {
-    for (const output of this.core.handle(input, this.#clock.now)) this.#perform(output);
+  #handle(input: Parameters<SessionCore["handle"]>[0], now = this.#process.now): void {
+    for (const output of this.core.handle(input, now)) {
+      if (this.#mutant?.output?.(output) !== false) this.#perform(output);
+    }
     this.#arm();
   }
 
@@ -171,7 +173,7 @@ export class Shell {
       if (this.#mutant?.hasCreditOnReceipt && output.kind === "streamBytes") {
         this.core.consumed(output.stream, output.bytes.length, this.touch());
       }
-      if (this.#mutant?.output?.(output) !== false) this.#events.stream(output);
+      this.#events.stream(output);
       return;
     }
     switch (output.kind) {
@@ -180,18 +182,17 @@ export class Shell {
         this.#scheduleTick();
         break;
       case "pauseLink":
-        this.#isPaused = true;
         this.pauses += 1;
+        this.#in?.pause();
         break;
       case "resumeLink":
-        this.#isPaused = false;
-        this.#clock.at(this.#clock.now, () => this.#when(() => this.#readOn()));
+        this.#in?.resume();
         break;
       case "closeLink": {
-        const pipe = this.#pipe;
-        this.#pipe = undefined;
-        if (this.#isWriting) pipe?.abort();
-        else pipe?.end();
+        const out = this.#out;
+        this.#out = undefined;
+        if (this.#isWriting) out?.abort();
+        else out?.end();
         break;
       }
       case "status":
@@ -204,41 +205,29 @@ export class Shell {
     }
   }
 
+  // The timer
+
   #arm(): void {
     const deadline = this.core.deadline();
     if (deadline >= this.#timerAt) return;
     this.#timerAt = deadline;
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#timerAt === Number.POSITIVE_INFINITY) return;
     this.#timerTurn += 1;
     const turn = this.#timerTurn;
-    this.#clock.at(deadline, () => this.#when(() => this.#fire(turn)));
+    this.#process.at(this.#timerAt, () => this.#fire(turn));
   }
 
   #fire(turn: number): void {
     if (turn !== this.#timerTurn) return;
-    const lagMs = this.#clock.now - this.#timerAt;
+    // Two sums of the same times may differ by a rounding.
+    const now = Math.max(this.#process.now, this.#timerAt);
+    const lagMs = now - this.#timerAt;
     this.#timerAt = Number.POSITIVE_INFINITY;
-    this.#handle({ kind: "timer", lagMs });
-    if (this.core.deadline() <= this.#clock.now)
-      fail(`the timer that fired at ${this.#clock.now} ms is due again at once`);
-  }
-
-  /** Runs now or, in the same order, when the loop is free again. */
-  #when(run: () => void): void {
-    if (this.#waiting.length === 0 && this.#clock.now >= this.blockedUntil) {
-      run();
-      return;
-    }
-    this.#waiting.push(run);
-    if (this.#waiting.length === 1) this.#clock.at(this.blockedUntil, () => this.#resume());
-  }
-
-  #resume(): void {
-    if (this.#clock.now < this.blockedUntil) {
-      this.#clock.at(this.blockedUntil, () => this.#resume());
-      return;
-    }
-    // What comes up meanwhile is appended and runs in its turn.
-    for (let index = 0; index < this.#waiting.length; index++) this.#waiting[index]?.();
-    this.#waiting = [];
+    this.#handle({ kind: "timer", lagMs }, now);
+    if (this.core.deadline() <= now) fail(`the timer that fired at ${now} ms is due again at once`);
   }
 }

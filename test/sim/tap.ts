@@ -1,7 +1,9 @@
 // This file is a second opinion on the bytes of one direction: the rules of the wire, checked without the core. PROTOCOL §2.2, §4, §5.
 import type { Side, TransportParameters } from "../../src/session/index.ts";
-import { FrameDecoder, type FrameName } from "../../src/wire/index.ts";
+import { ACK_BYTES, FrameDecoder, type FrameName, STREAM_CODES } from "../../src/wire/index.ts";
 import { fail, other } from "./truth.ts";
+
+const REFUSED = STREAM_CODES.REFUSED.code;
 
 /** One direction of a stream as it stood on the wire. */
 interface HalfSeen {
@@ -41,12 +43,23 @@ export interface TappedFrame {
   readonly decoder: FrameDecoder;
 }
 
-/** Reads every batch of one side when it is filled. */
+/** What one side has heard of a direction of the peer. */
+interface Heard {
+  received: number;
+  /** Bytes that no ACK of ours named yet. */
+  unacknowledged: number;
+  /** Refused: nothing of it is acknowledged, whatever still comes. */
+  isRefused: boolean;
+}
+
+/** Reads every batch of one side when it is filled, and hears what its core is given. */
 export class Tap {
   readonly #writer: Side;
   readonly #reader: Side;
   readonly #record: WireRecord;
   readonly #decoder: FrameDecoder;
+  readonly #ear: FrameDecoder;
+  readonly #heard = new Map<number, Heard>();
   #isClosed = false;
   /** Frames seen. */
   frames = 0;
@@ -56,6 +69,32 @@ export class Tap {
     this.#reader = other(writer);
     this.#record = record;
     this.#decoder = new FrameDecoder({ side: this.#reader, phase: "live", maxDatagram: 0 });
+    this.#ear = new FrameDecoder({ side: writer, phase: "live", maxDatagram: 0 });
+  }
+
+  /** The core of this side is about to be given these bytes. */
+  hear(bytes: Uint8Array): void {
+    const ear = this.#ear;
+    ear.feed(bytes);
+    for (let name = ear.next(); name !== undefined; name = ear.next()) {
+      if (name === "data" || name === "dataFin")
+        this.#hearData(ear.stream, ear.offset + ear.bytes.length);
+      else if (name === "open") {
+        const { id, data } = ear.record("open");
+        this.#heard.set(id, { received: 0, unacknowledged: 0, isRefused: false });
+        this.#hearData(id, data.length);
+      }
+    }
+  }
+
+  #hearData(id: number, end: number): void {
+    let heard = this.#heard.get(id);
+    if (heard === undefined) {
+      heard = { received: 0, unacknowledged: 0, isRefused: false };
+      this.#heard.set(id, heard);
+    }
+    if (!heard.isRefused) heard.unacknowledged += Math.max(0, end - heard.received);
+    heard.received = Math.max(heard.received, end);
   }
 
   /** Checks one batch. `visit` sees each frame after it was checked. */
@@ -69,6 +108,22 @@ export class Tap {
       visit?.({ name, decoder });
     }
     if (decoder.held > 0) fail(`a batch of the ${this.#writer} ended within a frame`);
+    if (!this.#isClosed) this.#checkAcknowledged();
+  }
+
+  /** ACK is due by what arrived on the link, not by what arrived on one stream. PROTOCOL §6.2. */
+  #checkAcknowledged(): void {
+    let unacknowledged = 0;
+    for (const heard of this.#heard.values()) unacknowledged += heard.unacknowledged;
+    if (unacknowledged >= ACK_BYTES)
+      fail(`${this.#writer} wrote a batch and left ${unacknowledged} bytes unacknowledged`);
+  }
+
+  #refused(id: number): void {
+    const heard = this.#heard.get(id);
+    if (heard === undefined) return;
+    heard.isRefused = true;
+    heard.unacknowledged = 0;
   }
 
   #check(name: FrameName, decoder: FrameDecoder): void {
@@ -83,9 +138,12 @@ export class Tap {
         break;
       case "reset":
         this.#reset(decoder.record("reset").id, decoder.record("reset").finalSize);
+        if (decoder.record("reset").code === REFUSED) this.#refused(decoder.record("reset").id);
         break;
       case "stopSending":
         this.#known(decoder.record("stopSending").id, name);
+        if (decoder.record("stopSending").code === REFUSED)
+          this.#refused(decoder.record("stopSending").id);
         break;
       case "ack":
         for (const { id, received, ended } of decoder.record("ack").entries)
@@ -180,5 +238,13 @@ export class Tap {
     if (!ended && received < half.acked)
       fail(`${this.#writer} acknowledged ${received} bytes of stream ${id} after ${half.acked}`);
     half.acked = Math.max(half.acked, received);
+    const heard = this.#heard.get(id);
+    if (heard === undefined) return;
+    if (!ended && received > heard.received) {
+      fail(
+        `${this.#writer} acknowledged ${received} bytes of stream ${id}, heard were ${heard.received}`,
+      );
+    }
+    heard.unacknowledged = 0;
   }
 }

@@ -1,362 +1,258 @@
-// This file is one simulated session from its first byte to its last, checked after every step. PROTOCOL §10 item 3.
-import type { LinkLoss, SessionTrace, Side } from "../../src/session/index.ts";
-import type { SessionStats } from "../../src/session/core/events.ts";
+// This file is one simulated run: two processes, the sessions between them, and a plan of what happens, checked after every step.
+import type { Side } from "../../src/session/index.ts";
 import { SESSION_CODES } from "../../src/wire/index.ts";
-import { Application } from "./application.ts";
 import { Clock } from "./clock.ts";
-import { Pipe } from "./pipe.ts";
+import { Pair } from "./pair.ts";
+import { planOf, type PlannedEvent } from "./plan.ts";
+import { Process } from "./process.ts";
 import { Random } from "./random.ts";
-import { KINDS, type Scenario } from "./scenario.ts";
-import { type Mutant, Shell } from "./shell.ts";
-import { Tap, WireRecord } from "./tap.ts";
-import { fail, other, Truth } from "./truth.ts";
+import { type Scenario, scenarioOf, SIDES } from "./scenario.ts";
+import type { Mutant } from "./shell.ts";
+import { fail, other } from "./truth.ts";
 
 /** After the faults everything must be over within this time. */
 const SETTLE_MS = 60_000;
 /** ... and the last word has arrived within this. */
 const LAST_FRAMES_MS = 2_000;
-const SIDES: readonly Side[] = ["edge", "connector"];
+/** A link that goes dark is lost at both ends within this. */
+const DARK_MS = 16_000;
 
 /** What a run was made of: shows that it tested something. */
-export interface Outcome {
-  readonly steps: number;
-  readonly streams: number;
-  readonly bytes: number;
-  readonly frames: number;
-  readonly refusals: number;
-  readonly evictions: number;
-  /** How often a core stopped reading its link. */
-  readonly pauses: number;
-  /** The session ended before everything was over. */
-  readonly isCutShort: boolean;
-  /** CLOSE reached the other side. */
-  readonly isClosedByPeer: boolean;
-}
+export type Outcome = Readonly<Record<(typeof COUNTED)[number], number>>;
 
-interface End {
-  readonly shell: Shell;
-  readonly application: Application;
-  readonly tap: Tap;
-  /** Sum of what the core told its budget. */
-  held: number;
-  /** Most streams present at once so far. */
-  mostStreams: number;
-  last: SessionStats | undefined;
-}
+export const COUNTED = [
+  "steps",
+  "streams",
+  "bytes",
+  "frames",
+  "refused",
+  "resets",
+  "stops",
+  "pauses",
+  "streamLimits",
+  /** Streams given up because nobody read them, and links not read because too much was held. */
+  "evicted",
+  "valves",
+  "lags",
+  "jumps",
+  "freezes",
+  "pressed",
+  "crashes",
+  "dark",
+  "killed",
+  "drained",
+  /** Sessions that ended before everything was over, and those of them by CLOSE of the other side. */
+  "cutShort",
+  "closedByPeer",
+] as const;
 
 export class World {
   readonly #scenario: Scenario;
+  readonly #plan: readonly PlannedEvent[];
   readonly #clock = new Clock();
-  readonly #random: Random;
-  readonly #truth = new Truth();
-  readonly #ends: Readonly<Record<Side, End>>;
-  /** By the side that reads from it. */
-  readonly #pipes: Readonly<Record<Side, Pipe>>;
-  #pressure = 0;
+  readonly #processes: Readonly<Record<Side, Process>>;
+  readonly #pairs: readonly Pair[];
+  readonly #done = new Map<string, number>();
+  /** When a link went dark, and whether both ends must see it in time: nothing of ours was in the way. */
+  #dark: { readonly at: number; readonly pair: Pair } | undefined;
+  #lastStall = 0;
   #steps = 0;
 
-  /** @param makeMutant Breaks a rule, at each side by itself. */
-  constructor(scenario: Scenario, makeMutant?: () => Mutant) {
+  constructor(scenario: Scenario, plan: readonly PlannedEvent[], makeMutant?: () => Mutant) {
     this.#scenario = scenario;
-    this.#random = new Random(scenario.seed ^ 0x5eed);
-    const { edge, connector } = scenario.sides;
-    const record = new WireRecord({ edge: edge.parameters, connector: connector.parameters });
-    this.#ends = {
-      edge: this.#end("edge", record, makeMutant?.()),
-      connector: this.#end("connector", record, makeMutant?.()),
+    this.#plan = plan;
+    const { memory, sessions } = scenario;
+    this.#processes = {
+      edge: new Process("edge", this.#clock, memory.edge),
+      connector: new Process("connector", this.#clock, memory.connector),
     };
-    this.#pipes = { edge: this.#pipe("edge"), connector: this.#pipe("connector") };
+    const random = new Random(scenario.seed ^ 0x5eed);
+    this.#pairs = sessions.map(
+      (session) => new Pair(this.#clock, random.fork(), session, this.#processes, makeMutant),
+    );
   }
 
-  /** Runs to the end. @throws SimulationError with the seed. */
+  /** Runs to the end. @throws SimulationError */
   run(): Outcome {
-    try {
-      return this.#run();
-    } catch (error) {
-      const text = error instanceof Error ? error.message : String(error);
-      throw new Error(
-        `${text} (at ${this.#clock.now.toFixed(1)} ms; TUNL_SEED=${this.#scenario.seed} replays it)`,
-        { cause: error },
-      );
-    }
-  }
-
-  #run(): Outcome {
     const { activeMs } = this.#scenario;
-    for (const side of SIDES) this.#ends[side].shell.attach(this.#pipes[other(side)]);
-    for (const side of SIDES) this.#plan(side);
-    this.#planFault();
+    for (const event of this.#plan)
+      this.#clock.at(event.atMs, () => {
+        if (!this.#processes[event.side].isDead) this.#happen(event);
+      });
     this.#advance(activeMs);
-    this.#pressure = 0;
-    for (const side of SIDES) {
-      this.#ends[side].shell.blockedUntil = 0;
-      this.#ends[side].application.quiet();
-    }
-    this.#advance(activeMs + SETTLE_MS, () => this.#isSettled);
+    for (const side of SIDES) this.#processes[side].press(0);
+    for (const pair of this.#pairs) pair.quiet();
+    this.#advance(activeMs + SETTLE_MS, () => this.#pairs.every(({ isSettled }) => isSettled));
     // What the last frames give back is still under way.
     this.#advance(this.#clock.now + LAST_FRAMES_MS);
-    this.#checkSettled();
+    for (const pair of this.#pairs) pair.checkSettled(SETTLE_MS);
+    this.#checkDark();
     return this.#outcome();
   }
 
-  #end(side: Side, record: WireRecord, mutant: Mutant | undefined): End {
-    const { parameters, receive, retain, unsent, opens, volume, readPauseMs } =
-      this.#scenario.sides[side];
-    const tap = new Tap(side, record);
-    const random = new Random(this.#random.integer(0, 2 ** 31));
-    const application = new Application({
-      side,
-      clock: this.#clock,
-      random,
-      truth: this.#truth,
-      kind: KINDS[side],
-      opens,
-      volume,
-      readPauseMs,
-    });
-    const options = {
-      side,
-      local: parameters,
-      remote: this.#scenario.sides[other(side)].parameters,
-      trace: this.#trace(side),
-      budget: {
-        receive,
-        retain,
-        unsent,
-        pressure: () => this.#pressure,
-        hold: (bytes: number) => {
-          this.#ends[side].held += bytes;
-        },
-      },
-    };
-    const shell = new Shell(
-      this.#clock,
-      options,
-      tap,
-      {
-        stream: (output) => application.stream(output),
-        status: (status) => application.status(status),
-      },
-      mutant,
-    );
-    application.start(shell, mutant?.hasCreditOnReceipt !== true);
-    return { shell, application, tap, held: 0, mostStreams: 0, last: undefined };
-  }
-
-  #trace(side: Side): SessionTrace {
-    return {
-      link: () => undefined,
-      stream: () => undefined,
-      dropped: () => undefined,
-      violation: (code, frameType, message) =>
-        fail(`the ${side} found a violation ${code} in frame ${frameType}: ${message}`),
-    };
-  }
-
-  #pipe(reader: Side): Pipe {
-    const random = new Random(this.#random.integer(0, 2 ** 31));
-    const { fault, pipes } = this.#scenario;
-    const cause: LinkLoss = fault.kind === "kill" ? fault.cause : "rst";
-    const pipe = new Pipe(this.#clock, random, pipes[reader], {
-      bytes: (bytes) => this.#ends[reader].shell.bytes(bytes),
-      over: (isClean) => {
-        this.#ends[reader].shell.lost(isClean ? "fin" : cause);
-        if (isClean) return;
-        // The other direction of a link that was cut goes with it.
-        this.#pipes[other(reader)].abort();
-      },
-    });
-    if (fault.kind === "kill" && fault.side === reader) pipe.killAt = fault.afterBytes;
-    return pipe;
+  /** Where a failure happened. */
+  get now(): number {
+    return this.#clock.now;
   }
 
   // What happens
 
-  #plan(side: Side): void {
-    const { activeMs, pressures, sides } = this.#scenario;
-    const { actionMs, lagChance, lagMs } = sides[side];
-    const random = this.#random;
-    const { application, shell } = this.#ends[side];
-    const again = (): void => {
-      if (this.#clock.now >= activeMs) return;
-      if (this.#clock.now >= shell.blockedUntil) application.act();
-      if (random.chance(lagChance)) shell.blockedUntil = this.#clock.now + random.size(lagMs);
-      if (random.chance(0.05)) this.#pressure = random.pick(pressures);
-      this.#clock.at(this.#clock.now + random.next() * 2 * actionMs, again);
-    };
-    this.#clock.at(0, again);
+  #happen({ side, session, what }: PlannedEvent): void {
+    const process = this.#processes[side];
+    const pair = this.#pairs[session] ?? fail(`there is no session ${session}`);
+    this.#count(what.kind);
+    switch (what.kind) {
+      case "lag":
+        process.block(what.ms);
+        this.#lastStall = this.#clock.now + what.ms;
+        break;
+      case "jump":
+        process.jump(what.ms);
+        this.#lastStall = this.#clock.now;
+        break;
+      case "press":
+        process.press(what.share);
+        break;
+      case "vanish":
+        for (const each of this.#pairs)
+          for (const reader of SIDES) each.pipes[reader].isDark = true;
+        this.#crash(side);
+        break;
+      case "crash":
+        this.#crash(side);
+        break;
+      case "kill":
+        pair.reasons.isCut = true;
+        pair.cutCause = what.cause;
+        pair.pipes[side].killAt = pair.pipes[side].delivered + what.bytes;
+        break;
+      case "dark":
+      case "darkBoth":
+        pair.reasons.isCut = true;
+        this.#dark = { at: this.#clock.now, pair };
+        pair.pipes[side].isDark = true;
+        if (what.kind === "darkBoth") pair.pipes[other(side)].isDark = true;
+        break;
+      default:
+        // An application runs when its loop does.
+        process.when(() => this.#act(pair, side, what));
+    }
   }
 
-  #planFault(): void {
-    const { fault } = this.#scenario;
-    if (fault.kind === "none" || fault.kind === "kill") return;
-    const { shell } = this.#ends[fault.side];
-    this.#clock.at(fault.atMs, () => {
-      switch (fault.kind) {
-        case "goAway":
-          this.#truth.draining.add(fault.side);
-          shell.core.goAway(SESSION_CODES.SHUTDOWN.code, 0, "going", shell.touch());
-          break;
-        case "close":
-          shell.core.close(SESSION_CODES.SHUTDOWN.code, "closing", shell.touch());
-          break;
-        default:
-          for (const side of SIDES) this.#pipes[side].isDark = true;
-      }
-    });
+  #act(
+    pair: Pair,
+    side: Side,
+    what: Extract<
+      PlannedEvent["what"],
+      { kind: "open" | "giveUp" | "nudge" | "freeze" | "goAway" | "close" }
+    >,
+  ): void {
+    const { application, shell } = pair.ends[side];
+    switch (what.kind) {
+      case "open":
+        application.open(what.seed);
+        break;
+      case "giveUp":
+        application.giveUp(what.seed);
+        break;
+      case "nudge":
+        application.nudge(what.seed);
+        break;
+      case "freeze":
+        application.freeze(what.ms);
+        break;
+      case "goAway":
+        pair.truth.draining.add(side);
+        shell.core.goAway(SESSION_CODES.SHUTDOWN.code, 0, "going", shell.touch());
+        break;
+      case "close":
+        pair.reasons.closer = side;
+        shell.core.close(SESSION_CODES.SHUTDOWN.code, "closing", shell.touch());
+        break;
+      default:
+        what satisfies never;
+    }
+  }
+
+  #crash(side: Side): void {
+    for (const { reasons } of this.#pairs) reasons.gone = side;
+    this.#processes[side].crash();
+  }
+
+  #count(kind: PlannedEvent["what"]["kind"]): void {
+    this.#done.set(kind, (this.#done.get(kind) ?? 0) + 1);
   }
 
   #advance(until: number, isDone: () => boolean = () => false): void {
     while (!isDone() && this.#clock.step(until)) {
       this.#steps += 1;
-      for (const side of SIDES) this.#check(side);
+      for (const pair of this.#pairs) pair.check();
     }
   }
 
-  // What must hold
+  // What must hold at the end
 
-  #check(side: Side): void {
-    const end = this.#ends[side];
-    const { application, last, shell } = end;
-    const { receive, retain } = this.#scenario.sides[side];
-    const stats = shell.core.stats();
-    const held = stats.received - stats.consumed;
-    if (held < 0) fail(`the ${side} consumed more than it received`);
-    if (stats.received > stats.receiveLimit)
-      fail(`the ${side} received ${stats.received} bytes, its limit is ${stats.receiveLimit}`);
-    if (stats.sent > stats.sendLimit)
-      fail(`the ${side} sent ${stats.sent} bytes, its limit is ${stats.sendLimit}`);
-    if (stats.receiveLimit > stats.consumed + receive)
-      fail(`the ${side} granted more than its budget of ${receive} bytes`);
-    if (held > receive) fail(`the ${side} holds ${held} bytes, allowed ${receive}`);
-    if (!shell.isTickScheduled && application.held !== held)
-      fail(`the ${side} counts ${held} bytes as held, its application has ${application.held}`);
-    if (stats.retained < 0 || stats.retained > retain)
-      fail(`the ${side} retains ${stats.retained} bytes, allowed ${retain}`);
-    if (stats.unsent < 0) fail(`the ${side} has ${stats.unsent} unsent bytes`);
-    if (end.held !== held + stats.retained + stats.unsent) {
-      fail(
-        `the ${side} told its budget ${end.held} bytes, it has ${held} + ${stats.retained} + ${stats.unsent}`,
-      );
-    }
-    end.mostStreams = Math.max(end.mostStreams, stats.streams);
-    // Those present when the last batch was filled, and those that came since.
-    if (stats.owing > 2 * end.mostStreams)
-      fail(`${stats.owing} streams of at most ${end.mostStreams} owe control at the ${side}`);
-    if (last !== undefined) {
-      if (stats.receiveLimit < last.receiveLimit) fail(`the session limit of the ${side} fell`);
-      if (stats.received < last.received || stats.consumed < last.consumed)
-        fail(`the ${side} counted backwards`);
-    }
-    end.last = stats;
-  }
-
-  get #isSettled(): boolean {
-    // A dark link is noticed even if nothing is left to be lost on it.
-    const isEnding = this.#isEnding || this.#scenario.fault.kind === "dark";
-    return SIDES.every((side) => {
-      const { application, last, shell } = this.#ends[side];
-      return (
-        application.isIdle &&
-        last?.streams === 0 &&
-        last.owing === 0 &&
-        (!isEnding || shell.isClosed)
-      );
-    });
-  }
-
-  /** One side ended the session, so the other will. */
-  get #isEnding(): boolean {
-    return SIDES.some((side) => this.#ends[side].shell.isClosed);
-  }
-
-  #checkSettled(): void {
+  #checkDark(): void {
+    if (this.#dark === undefined || this.#lastStall > this.#dark.at) return;
+    const { at, pair } = this.#dark;
     for (const side of SIDES) {
-      const { application, held, shell } = this.#ends[side];
-      const stats = shell.core.stats();
-      for (const [id, { isClosed, outcome }] of application.streams) {
-        if (!isClosed)
-          fail(
-            `stream ${id} is not over at the ${side} after ${SETTLE_MS} ms, its reader saw "${outcome}"`,
-          );
-      }
-      const { streams, received, consumed, retained, unsent, owing } = stats;
-      const rest = { streams, unread: received - consumed, retained, unsent, owing, held };
-      for (const [what, value] of Object.entries(rest)) {
-        if (value !== 0) fail(`the ${side} is left with ${value} (${what})`);
-      }
-      if (this.#isEnding && !shell.isClosed)
-        fail(`the session of the ${side} outlived that of the ${other(side)}`);
+      const { closedAt, process } = pair.ends[side];
+      if (process.isDead) continue;
+      if (closedAt === undefined || closedAt - at > DARK_MS)
+        fail(`the ${side} saw the link dark at ${at} ms and gave it up at ${closedAt}`);
     }
-    if (this.#isEnding) this.#checkEnd();
-    else this.#checkWhole();
-  }
-
-  /** Nothing was cut short: every byte and every end arrived. */
-  #checkWhole(): void {
-    const [edge, connector] = [
-      this.#ends.edge.shell.core.stats(),
-      this.#ends.connector.shell.core.stats(),
-    ];
-    for (const side of SIDES) this.#checkStreamCredit(side);
-    if (edge.sent !== connector.received || connector.sent !== edge.received)
-      fail("bytes sent and bytes received differ");
-    for (const { id, opener, halves, isRefused, timesOpened } of this.#truth.streams.values()) {
-      // Who gave up before is not told that it was refused.
-      const isLate =
-        timesOpened === 0 &&
-        this.#truth.draining.has(other(opener)) &&
-        halves[opener].resetCode !== undefined;
-      if (isRefused || isLate) continue;
-      if (timesOpened === 0) fail(`stream ${id} never reached the ${other(opener)}`);
-      for (const writer of SIDES) {
-        const { isFinished, resetCode, stopCode } = halves[writer];
-        const seen = this.#ends[other(writer)].application.streams.get(id)?.outcome;
-        if (isFinished && resetCode === undefined && stopCode === undefined && seen !== "ended") {
-          fail(`stream ${id} was finished by the ${writer}, its reader saw "${seen}"`);
-        }
-      }
-    }
-  }
-
-  /** With no stream left, one more can be opened. */
-  #checkStreamCredit(side: Side): void {
-    const { shell } = this.#ends[side];
-    const opened = shell.core.open(KINDS[side], new Uint8Array(0), true, shell.touch());
-    if (opened === "streamLimit") fail(`the ${side} may open no stream, though none is left`);
-  }
-
-  /** The session ended early: only where something made it end. */
-  #checkEnd(): void {
-    const { fault } = this.#scenario;
-    if (fault.kind === "none" || fault.kind === "goAway")
-      fail("the session ended without a reason");
-    if (fault.kind !== "close") return;
-    const { closedCode } = this.#ends[fault.side].application;
-    if (closedCode !== SESSION_CODES.SHUTDOWN.code)
-      fail(`the ${fault.side} closed and saw ${closedCode}`);
-    // The peer sees the same code, or a loss where CLOSE found no way out within its 250 ms.
-    const seen = this.#ends[other(fault.side)].application.closedCode;
-    if (seen !== SESSION_CODES.SHUTDOWN.code && seen !== SESSION_CODES.NO_ERROR.code)
-      fail(`the peer saw CLOSE with ${seen}`);
   }
 
   #outcome(): Outcome {
-    const ends = SIDES.map((side) => this.#ends[side]);
-    const sum = (of: (end: End) => number): number =>
-      ends.reduce((total, end) => total + of(end), 0);
+    const sum = (of: (pair: Pair) => number): number =>
+      this.#pairs.reduce((total, pair) => total + of(pair), 0);
+    const done = (...kinds: readonly PlannedEvent["what"]["kind"][]): number =>
+      kinds.reduce((total, kind) => total + (this.#done.get(kind) ?? 0), 0);
     return {
       steps: this.#steps,
-      streams: this.#truth.streams.size,
-      bytes: sum(({ application }) => application.bytesRead),
-      frames: sum(({ tap }) => tap.frames),
-      refusals: sum(({ application }) => application.refusals),
-      evictions: sum(({ application }) => application.evictions),
-      pauses: sum(({ shell }) => shell.pauses),
-      isCutShort: this.#isEnding,
-      isClosedByPeer: SIDES.every(
-        (side) => this.#ends[side].application.closedCode === SESSION_CODES.SHUTDOWN.code,
+      streams: sum(({ truth }) => truth.streams.size),
+      bytes: sum((pair) => pair.experienced("bytesRead")),
+      frames: sum((pair) => pair.sum(({ tap }) => tap.frames)),
+      refused: sum((pair) => pair.experienced("refused")),
+      resets: sum((pair) => pair.experienced("resets")),
+      stops: sum((pair) => pair.experienced("stops")),
+      pauses: sum((pair) => pair.experienced("pauses")),
+      streamLimits: sum((pair) => pair.experienced("streamLimits")),
+      evicted: sum((pair) => pair.experienced("evicted")),
+      valves: sum((pair) => pair.sum(({ shell }) => shell.pauses)),
+      lags: done("lag"),
+      jumps: done("jump"),
+      freezes: done("freeze"),
+      pressed: done("press"),
+      crashes: done("crash", "vanish"),
+      dark: done("dark", "darkBoth"),
+      killed: done("kill"),
+      drained: done("goAway"),
+      cutShort: sum(({ isCutShort }) => (isCutShort ? 1 : 0)),
+      closedByPeer: sum((pair) =>
+        SIDES.every(
+          (side) => pair.ends[side].application.closedCode === SESSION_CODES.SHUTDOWN.code,
+        )
+          ? 1
+          : 0,
       ),
     };
+  }
+}
+
+/** Runs a seed, or only `plan` of what happens under it. @throws Error with the time and the seed. */
+export function simulate(
+  seed: number,
+  makeMutant?: () => Mutant,
+  plan: readonly PlannedEvent[] = planOf(scenarioOf(seed)),
+): Outcome {
+  const world = new World(scenarioOf(seed), plan, makeMutant);
+  try {
+    return world.run();
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error);
+    throw new Error(`${text} (at ${world.now.toFixed(1)} ms; TUNL_SEED=${seed} replays it)`, {
+      cause: error,
+    });
   }
 }
