@@ -20,10 +20,15 @@ export function shortestPlan(
   verdict: string,
   makeMutant?: () => Mutant,
 ): readonly PlannedEvent[] {
-  return shrink(planOf(scenarioOf(seed)), (plan) => {
-    const found = failureOf(seed, makeMutant, plan);
-    return typeof found === "string" && kindOf(found) === kindOf(verdict);
-  });
+  return shrink(planOf(scenarioOf(seed)), (plan) =>
+    isSameFailure(failureOf(seed, makeMutant, plan), verdict),
+  );
+}
+
+/** Two failures of one kind differ in their numbers only. */
+export function isSameFailure(found: string | Outcome, verdict: string): boolean {
+  const kindOf = (text: string): string => text.replace(/ \(at .*$/s, "").replace(/\d+/g, "#");
+  return typeof found === "string" && kindOf(found) === kindOf(verdict);
 }
 
 /** What broke; the outcome where nothing did. */
@@ -37,9 +42,4 @@ export function failureOf(
   } catch (error) {
     return error instanceof Error ? error.message : String(error);
   }
-}
-
-/** Two failures of one kind differ in their numbers only. */
-function kindOf(verdict: string): string {
-  return verdict.replace(/ \(at .*$/s, "").replace(/\d+/g, "#");
 }

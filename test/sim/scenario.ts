@@ -48,14 +48,14 @@ export const SIDES: readonly Side[] = ["edge", "connector"];
 export function scenarioOf(seed: number): Scenario {
   const random = new Random(seed);
   const sessions = random.chance(0.2) ? 2 : 1;
-  const memory = (): number => random.pick([256 * KIB, MIB, 4 * MIB, 64 * MIB]);
+  const memory = (): number => random.pick([96 * KIB, 256 * KIB, MIB, 64 * MIB]);
   return {
     seed,
     sessions: Array.from({ length: sessions }, () => session(random)),
     memory: { edge: memory(), connector: memory() },
     lagChance: random.pick([0, 0.01, 0.03]),
     lagMs: random.pick([100, 1_000, 3_000]),
-    pressures: random.chance(0.3) ? [0, 0.5, 0.85, 0.97] : [],
+    pressures: random.chance(0.4) ? [0, 0.5, 0.85, 0.97] : [],
     activeMs: random.integer(1_500, 6_000),
   };
 }
@@ -68,7 +68,7 @@ function session(random: Random): SessionScenario {
 }
 
 function side(random: Random, name: Side): SideScenario {
-  const receive = random.pick([64, 128, 512, 4_096]) * KIB;
+  const receive = random.pick([64, 64, 128, 512, 4_096]) * KIB;
   return {
     parameters: {
       ...DEFAULT_PARAMETERS[name],
@@ -84,7 +84,7 @@ function side(random: Random, name: Side): SideScenario {
     opens: name === "edge" ? 200 : 60,
     volume: random.pick([200, 700]) * KIB,
     readPauseMs: random.pick([30, 600]),
-    deafness: random.pick([0, 20, 60]),
+    deafness: random.pick([0, 20, 90]),
     actionMs: random.pick([15, 80]),
   };
 }

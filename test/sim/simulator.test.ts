@@ -19,7 +19,7 @@ const LEAST: Outcome = {
   pauses: 1_000,
   streamLimits: 1_000,
   evicted: 200,
-  valves: 200,
+  valves: 100,
   lags: 500,
   jumps: 50,
   freezes: 500,

@@ -104,11 +104,11 @@ export class World {
     switch (what.kind) {
       case "lag":
         process.block(what.ms);
-        this.#lastStall = this.#clock.now + what.ms;
+        this.#lastStall = Math.max(this.#lastStall, this.#clock.now + what.ms);
         break;
       case "jump":
         process.jump(what.ms);
-        this.#lastStall = this.#clock.now;
+        this.#lastStall = Math.max(this.#lastStall, this.#clock.now);
         break;
       case "press":
         process.press(what.share);
