@@ -1,9 +1,12 @@
 // This file is ordered rules from hostname and path to an origin; the first match wins. Pure. product.md §3.3.
+import { decodedPath, pathAmbiguity } from "../http1/index.ts";
 import type { Origin } from "./origin/index.ts";
 
 /** One rule. Without a hostname it matches every host. */
 export interface Rule {
   readonly origin: Origin;
+  /** An expression, searched in the percent-decoded path; undefined takes every path. */
+  readonly path?: { test(path: string): boolean };
 }
 
 /** Finds the origin of a request. A connector without a configuration file has one rule, which catches all. */
@@ -14,9 +17,21 @@ export class Ingress {
     this.#rules = rules;
   }
 
-  /** Undefined: no rule takes it. */
-  find(_authority: string, _target: Uint8Array): Origin | undefined {
-    return this.#rules[0]?.origin;
+  /**
+   * @returns undefined: no rule takes it. `ambiguous`: a rule would have to decide by a path that the origin might read
+   * otherwise (S-37).
+   */
+  find(_authority: string, target: Uint8Array): Origin | "ambiguous" | undefined {
+    let path: string | undefined;
+    for (const rule of this.#rules) {
+      if (rule.path === undefined) return rule.origin;
+      if (path === undefined) {
+        if (pathAmbiguity(target) !== undefined) return "ambiguous";
+        path = decodedPath(target);
+      }
+      if (rule.path.test(path)) return rule.origin;
+    }
+    return undefined;
   }
 
   /** Connections to origins kept for later. */

@@ -78,6 +78,14 @@ class ServedExchange {
       this.failed({ code: "NO_ROUTE", sent: false, detail: `no rule for ${head.authority}` });
       return;
     }
+    if (origin === "ambiguous") {
+      this.failed({
+        code: "BAD_PATH",
+        sent: false,
+        detail: "rules by path, and an ambiguous path",
+      });
+      return;
+    }
     try {
       this.#origin = origin.request(head, new Download(this));
     } catch (error) {

@@ -5,6 +5,7 @@
  *
  * @module
  */
+export { decodedPath, type PathAmbiguity, pathAmbiguity } from "./ambiguous-path.ts";
 export { CHUNK_OVERHEAD } from "./body-encoder.ts";
 export { type FaultCode, FAULTS, Http1Error } from "./faults.ts";
 export { type Framing, type Head, type RequestHead, type ResponseHead } from "./head.ts";

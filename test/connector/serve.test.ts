@@ -50,14 +50,14 @@ class Post {
   readonly stream = new RecordedStream();
   readonly events: StreamEvents;
 
-  constructor(service: OriginService) {
+  constructor(service: OriginService, target = "/x") {
     this.events = service.serve(this.stream);
     this.events.bytes(
       encodeMessage("request", {
         id: new Uint8Array(16),
         method: "POST",
         authority: "app.example.com",
-        target: Buffer.from("/x"),
+        target: Buffer.from(target),
         scheme: 0,
         flags: 0,
         fields: NOTHING,
@@ -83,8 +83,12 @@ class Post {
 }
 
 function serviceOf(...origins: readonly Origin[]): OriginService {
+  return serviceBy(new Ingress(origins.map((origin) => ({ origin }))));
+}
+
+function serviceBy(ingress: Ingress): OriginService {
   return new OriginService({
-    ingress: new Ingress(origins.map((origin) => ({ origin }))),
+    ingress,
     onRequest: undefined,
     troubles: new Troubles(parseTarget("8000"), true, () => undefined),
   });
@@ -120,6 +124,16 @@ describe("serve", () => {
     origin.events.failure({ code: "ORIGIN_REFUSED", sent: false, detail: "" });
     expect(post.answer).toEqual(["failure ORIGIN_REFUSED"]);
     expect(post.stream.log).toEqual(["finish", STOP]);
+  });
+
+  test("a path that rules may not decide by does so, and no origin sees it (S-37)", () => {
+    const origin = new IdleOrigin();
+    const post = new Post(serviceBy(new Ingress([{ origin, path: /^\/x/ }])), "//x");
+    expect(post.answer).toEqual(["failure BAD_PATH"]);
+    expect(post.stream.log).toEqual(["finish", STOP]);
+    expect(origin.log).toEqual([]);
+    new Post(serviceBy(new Ingress([{ origin, path: /^\/x/ }]))).body();
+    expect(origin.log).toEqual(["write 5", "end"]);
   });
 
   test("a request without a rule does so", () => {
