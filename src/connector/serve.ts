@@ -120,8 +120,8 @@ class ServedExchange {
 
   responded(head: ResponseHead): void {
     this.#status = head.status;
-    const { authority, id } = this.exchange.head;
-    this.#options.troubles.answered(head.status, authority, id);
+    const { head: request } = this.exchange;
+    this.#options.troubles.answered(head.status, hostOf(request), request.id);
     this.exchange.respond(head);
   }
 
@@ -142,8 +142,8 @@ class ServedExchange {
   failed(failure: Failure): void {
     this.#status = statusOf(failure.code);
     this.#code = failure.code;
-    const { authority, id } = this.exchange.head;
-    this.#options.troubles.failed(failure, authority, id);
+    const { head } = this.exchange;
+    this.#options.troubles.failed(failure, hostOf(head), head.id);
     this.exchange.fail(failure);
     this.#dropRequest();
     this.#over();
@@ -177,9 +177,9 @@ class ServedExchange {
     if (onRequest === undefined) return;
     const { head } = this.exchange;
     onRequest({
+      host: hostOf(head),
       method: head.method,
       path: pathOf(head),
-      host: head.authority,
       status: this.#status,
       ms: Math.round(performance.now() - this.#startedAt),
       bytesIn: this.#bytesIn,
@@ -247,6 +247,11 @@ class Download implements OriginEvents {
   taken(bytes: number): void {
     this.#served.exchange.consumed(bytes);
   }
+}
+
+/** As the edge calls it: the name alone. */
+function hostOf({ authority }: RequestHead): string {
+  return authority.replace(/:\d+$/, "");
 }
 
 /** The path without its query: queries carry secrets and are never shown (product.md §8). */

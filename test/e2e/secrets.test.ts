@@ -1,0 +1,134 @@
+// This file is what must not be in any output: every secret that was issued in a run of both ends, looked for in all they wrote. S-66.
+import { describe, expect, test } from "bun:test";
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { eventually } from "../binary/program.ts";
+import { Home, IS_SLOW, Running, tunl } from "../binary/tunl.ts";
+import { App, CAN_RUN, curl, DOMAIN, TestEdge } from "./rig.ts";
+
+/** What a visitor sends that nobody may find in a log: query, fields, body. */
+const VISITOR = { query: "q7secretquery", field: "f7secretfield", body: "b7secretbody" };
+/** A password in a target: the target is refused, and its text must not hold it. */
+const PASSWORD = "p7secretpassword";
+
+/** Every file below a directory. */
+function files(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: "utf8" })
+    .map((name) => join(directory, name))
+    .filter((path) => statSync(path).isFile());
+}
+
+/** Codes of a join line, in every form in which they could be written. */
+function codesOf(lines: readonly string[]): string[] {
+  return lines.map((line) => line.slice(line.lastIndexOf("/") + 1));
+}
+
+/** Private keys of both ends: of JSON files, PEM files, and the raw key of the edge. */
+function keysOf(homes: readonly string[]): string[] {
+  return homes.flatMap(files).flatMap((path) => {
+    if (path.endsWith(".json")) {
+      const found = /"privateKey":\s*"([^"]+)"/.exec(readFileSync(path, "utf8"))?.[1];
+      if (found === undefined) return [];
+      const seed = Buffer.from(found, "base64url");
+      return [found, seed.toString("hex"), seed.toString("base64")];
+    }
+    if (!path.endsWith(".key")) return [];
+    const text = readFileSync(path, "utf8");
+    // Any line of a PEM body gives the key away, and so does a raw or encoded seed.
+    return text.split("\n").filter((line) => line.length >= 20 && !line.startsWith("-----"));
+  });
+}
+
+describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
+  // Text differs from JSON in quotes only; the long form looks at it too.
+  test.each(IS_SLOW ? ["json", "pretty", "text"] : ["json", "pretty"])(
+    "%s, at log level trace",
+    async (format) => {
+      await using app = await App.start();
+      const noise = ["--log-level", "trace"];
+      using log = new Home();
+      await using edge = await TestEdge.start({ flags: noise, settings: "log: {access: on}\n" });
+      const outputs: string[] = [];
+      const lines: string[] = [];
+      const invite = async (flags: readonly string[] = []): Promise<string> => {
+        const line = await edge.invite(flags);
+        lines.push(line);
+        return line;
+      };
+      const collect = async (process: Running): Promise<void> => {
+        const { stdout, stderr } = await process.ended;
+        outputs.push(stdout, stderr);
+      };
+      // Joins, serves, stops; its log goes to a file, which is an output like the others.
+      using home = new Home();
+      const file = join(log.path, "connector.log");
+      const flags = [
+        ...["--name", "app", "--access-log", "on", "--pidfile", join(home.path, "pid")],
+        ...["--join", await invite(), "--log-format", format, ...noise, "--log-file", file],
+      ];
+      const connector = new Running(["connect", String(app.port), ...flags], { home: home.path });
+      await eventually(async () => {
+        const { stdout } = await curl(edge, [
+          ...["-i", "-H", `Authorization: Bearer ${VISITOR.field}`],
+          ...["-H", `Cookie: a=${VISITOR.field}`, "-d", VISITOR.body],
+          `https://app.${DOMAIN}:${edge.port}/echo?token=${VISITOR.query}`,
+        ]);
+        // Nothing to read tells of the name: the log is in a file.
+        return stdout.includes("HTTP/1.1 200") || undefined;
+      }, "an answer of the app");
+      const none = await curl(edge, [
+        `https://none.${DOMAIN}:${edge.port}/?token=${VISITOR.query}`,
+      ]);
+      outputs.push(none.stdout);
+      outputs.push((await tunl(["status", "--json"], { home: edge.home })).stdout);
+      outputs.push((await tunl(["status"], { home: home.path })).stdout);
+      connector.signal("SIGTERM");
+      await collect(connector);
+      outputs.push(readFileSync(file, "utf8"));
+      // Lines that are refused: used by somebody, of a wrong code, half of one, without its flag.
+      const [first = ""] = lines;
+      const wrong = `${first.slice(0, -26)}${"w".repeat(26)}`;
+      lines.push(wrong);
+      const refused = [
+        ["connect", "8000", "--join", first],
+        ["connect", "8000", "--join", wrong],
+        ["connect", "8000", "--join", first.slice(0, -4)],
+        ["connect", "8000", first],
+        ["conect", first],
+        ["connect", `http://user:${PASSWORD}@localhost:8000`],
+        ["connect", "8000", "--token", first],
+      ].map(async (words) => {
+        using stranger = new Home();
+        const flags = ["--log-format", format, ...noise];
+        const { code, stdout, stderr } = await tunl([...words, ...flags], { home: stranger.path });
+        expect([words, code === 2 || code === 4]).toEqual([words, true]);
+        outputs.push(stdout, stderr);
+      });
+      await Promise.all(refused);
+      // The damaged half of a code is a secret too: most of the code.
+      const codes = codesOf(lines);
+      const keys = keysOf([edge.home, home.path]);
+      expect([codes.length, keys.length >= 6]).toEqual([2, true]);
+      edge.process.signal("SIGTERM");
+      await collect(edge.process);
+      const all = outputs.join("\n");
+      // The run did write what it should: this is no search in nothing.
+      expect(all.length).toBeGreaterThan(3_000);
+      expect(all).toMatch(/enrol|joined/);
+      expect(all).toContain("/echo");
+      const secrets = [
+        ...codes,
+        ...codes.map((code) => code.slice(0, 20)),
+        ...keys,
+        ...Object.values(VISITOR),
+        PASSWORD,
+      ];
+      for (const secret of secrets) {
+        expect(secret.length).toBeGreaterThan(10);
+        const at = all.toLowerCase().indexOf(secret.toLowerCase());
+        expect(at < 0 ? "" : all.slice(Math.max(0, at - 200), at + 10)).toBe("");
+      }
+    },
+    60_000,
+  );
+});
