@@ -2,7 +2,10 @@
 import type { Logger } from "../../log.ts";
 import type { Seen } from "./records.ts";
 
-/** From the first time noted to the write of all. */
+/**
+ * Between two writes. The first one after a pause is made at once: an edge that is killed right behind it still knows whom
+ * to expect back.
+ */
 const FLUSH_MS = 1_000;
 /** After a failed write: reliability.md §4 item 4. */
 const RETRY_MS = 10_000;
@@ -15,6 +18,7 @@ export class LastSeen implements AsyncDisposable {
   readonly #tunnels = new Map<string, number>();
   readonly #hosts = new Map<string, number>();
   #timer: Timer | undefined;
+  #flushedAt = Number.NEGATIVE_INFINITY;
 
   constructor(write: (batch: Seen) => Promise<unknown>, log: Logger) {
     this.#write = write;
@@ -23,17 +27,17 @@ export class LastSeen implements AsyncDisposable {
 
   key(publicKey: Uint8Array, at: number): void {
     this.#keys.set(Buffer.from(publicKey).toString("hex"), { publicKey, at });
-    this.#schedule(FLUSH_MS);
+    this.#flushSoon();
   }
 
   tunnel(id: string, at: number): void {
     this.#tunnels.set(id, at);
-    this.#schedule(FLUSH_MS);
+    this.#flushSoon();
   }
 
   host(host: string, at: number): void {
     this.#hosts.set(host, at);
-    this.#schedule(FLUSH_MS);
+    this.#flushSoon();
   }
 
   /** Writes what is left. */
@@ -43,6 +47,10 @@ export class LastSeen implements AsyncDisposable {
     this.#timer = undefined;
     await this.#flush();
     clearTimeout(this.#timer);
+  }
+
+  #flushSoon(): void {
+    this.#schedule(Math.max(0, this.#flushedAt + FLUSH_MS - performance.now()));
   }
 
   #schedule(afterMs: number): void {
@@ -56,6 +64,7 @@ export class LastSeen implements AsyncDisposable {
 
   /** Never rejects: times that could not be written stay for the next try. */
   async #flush(): Promise<void> {
+    this.#flushedAt = performance.now();
     const keys = [...this.#keys.values()];
     const tunnels = [...this.#tunnels].map(([id, at]) => ({ id, at }));
     const hosts = [...this.#hosts].map(([host, at]) => ({ host, at }));

@@ -1,0 +1,140 @@
+// This file is both ends restarted while visitors ask without a pause: what they notice of it, and what their origin sees. R-05, R-07, R-09, R-27.
+import { describe, expect, test } from "bun:test";
+import { CAN_RUN, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
+import { Visitor } from "../e2e/visitor.ts";
+import { CountingServer, Traffic } from "./traffic.ts";
+import { Home, IS_SLOW, type Running } from "./tunl.ts";
+
+const NAME = "rolling";
+const ROUNDS = IS_SLOW ? 20 : 2;
+const VISITORS = 8;
+/** Answers between two restarts; 40 restarts of the long form see more than 40,000 in all. */
+const ANSWERS = IS_SLOW ? 1_100 : 100;
+
+async function start(tunnel: Tunnel, port: number): Promise<Running> {
+  const connector = startConnector(String(port), ["--name", NAME], { home: tunnel.home });
+  await connector.event("route");
+  return connector;
+}
+
+async function stop(process: Running): Promise<void> {
+  process.signal("SIGTERM");
+  expect((await process.ended).code).toBe(0);
+}
+
+describe.skipIf(!CAN_RUN)("restarts under load", () => {
+  test(
+    `two connectors restarted in turn, ${ROUNDS} rounds: no request fails, none is served twice`,
+    async () => {
+      await using origin = await CountingServer.start();
+      await using tunnel = await Tunnel.start({ target: String(origin.port), name: NAME });
+      const connectors = [tunnel.connector, await start(tunnel, origin.port)];
+      const traffic = new Traffic(tunnel.edge, tunnel.host, VISITORS);
+      try {
+        for (let restart = 0; restart < 2 * ROUNDS; restart++) {
+          await traffic.answers(ANSWERS, 60_000);
+          const place = restart % 2;
+          await stop(connectors[place] as Running);
+          connectors[place] = await start(tunnel, origin.port);
+        }
+        await traffic.answers(ANSWERS, 60_000);
+        await traffic.stop();
+      } finally {
+        for (const connector of connectors) await connector[Symbol.asyncDispose]();
+      }
+      console.log(`${traffic.count} answers, slowest ${Math.round(traffic.slowestMs)} ms`);
+      expect(traffic.kinds).toEqual({ "200": traffic.count });
+      expect(origin.repeated).toEqual([]);
+      expect(origin.counts.size).toBe(traffic.count);
+      if (IS_SLOW) expect(traffic.count).toBeGreaterThanOrEqual(40_000);
+    },
+    IS_SLOW ? 600_000 : 60_000,
+  );
+
+  test("the only connector restarted: requests wait for it, none fails, none is served twice", async () => {
+    await using origin = await CountingServer.start();
+    await using tunnel = await Tunnel.start({ target: String(origin.port), name: NAME });
+    const traffic = new Traffic(tunnel.edge, tunnel.host, VISITORS);
+    let connector = tunnel.connector;
+    const lives: Running[] = [];
+    try {
+      for (let round = 0; round < ROUNDS; round++) {
+        await traffic.answers(ANSWERS, 60_000);
+        await stop(connector);
+        connector = await start(tunnel, origin.port);
+        lives.push(connector);
+      }
+      await traffic.answers(ANSWERS, 60_000);
+      await traffic.stop();
+    } finally {
+      for (const life of lives) await life[Symbol.asyncDispose]();
+    }
+    console.log(`${traffic.count} answers, slowest ${Math.round(traffic.slowestMs)} ms`);
+    expect(traffic.kinds).toEqual({ "200": traffic.count });
+    expect(origin.repeated).toEqual([]);
+    // They did wait: for the drain, and for the new process.
+    expect(traffic.slowestMs).toBeGreaterThan(200);
+  }, 120_000);
+
+  test("the only connector killed: what was in progress is lost and told, the others wait; nothing is served twice", async () => {
+    await using origin = await CountingServer.start();
+    await using tunnel = await Tunnel.start({ target: String(origin.port), name: NAME });
+    const traffic = new Traffic(tunnel.edge, tunnel.host, VISITORS);
+    await traffic.answers(ANSWERS);
+    tunnel.connector.signal("SIGKILL");
+    await tunnel.connector.ended;
+    await using connector = await start(tunnel, origin.port);
+    await traffic.answers(ANSWERS);
+    await traffic.stop();
+    expect(connector.pid).toBeGreaterThan(0);
+    const { "200": served = 0, "502 TUNNEL_LOST": lost = 0, ...others } = traffic.kinds;
+    expect([others, served + lost]).toEqual([{}, traffic.count]);
+    expect(lost).toBeLessThanOrEqual(VISITORS);
+    expect(origin.repeated).toEqual([]);
+  });
+
+  test.each(["SIGTERM", "SIGKILL"] as const)(
+    "the edge ended by %s and started again: who asks it then waits for the connector, none fails",
+    async (signal) => {
+      await using origin = await CountingServer.start();
+      using home = new Home();
+      await using first = await TestEdge.start({ home: home.path });
+      await using tunnel = await Tunnel.start({
+        target: String(origin.port),
+        name: NAME,
+        edge: first,
+      });
+      expect((await tunnel.get("/r/before")).status).toBe(200);
+      first.process.signal(signal);
+      await first.process.ended;
+      await using edge = await TestEdge.start({ home: home.path, port: first.port });
+      const traffic = new Traffic(edge, tunnel.host, VISITORS);
+      await traffic.answers(ANSWERS);
+      await traffic.stop();
+      console.log(`first answers after ${Math.round(traffic.slowestMs)} ms`);
+      expect(traffic.kinds).toEqual({ "200": traffic.count });
+      expect(origin.repeated).toEqual([]);
+    },
+  );
+
+  test("a connector that does not come back: 503 after the hold, and every one of them is told", async () => {
+    await using tunnel = await Tunnel.start({
+      target: "http_status:204",
+      name: NAME,
+      edgeFlags: ["--hold", "1s"],
+    });
+    await stop(tunnel.connector);
+    const startedAt = performance.now();
+    const ask = async (): Promise<string> => {
+      using visitor = await Visitor.open(tunnel.edge, tunnel.host);
+      visitor.send(`GET / HTTP/1.1\r\nHost: ${visitor.authority}\r\n\r\n`);
+      const { status, error } = await visitor.answer();
+      return `${status} ${error}`;
+    };
+    const answers = await Promise.all(Array.from({ length: 110 }, ask));
+    expect(performance.now() - startedAt).toBeGreaterThan(1_000);
+    const count = (kind: string): number => answers.filter((answer) => answer === kind).length;
+    // 100 places; the others are told at once.
+    expect([count("503 TUNNEL_OFFLINE"), count("503 HOST_BUSY")]).toEqual([100, 10]);
+  });
+});
