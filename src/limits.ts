@@ -51,6 +51,12 @@ export const LIMITS = {
   holdTime: "Wait for a connector that is expected back (hold)",
   firstByte: "First response message, from the end of the request (timeouts.firstByte)",
   announcedHosts: "Hostnames in one announcement",
+  hostsOfTunnel: "Hostnames of one tunnel",
+  storeQueue: "Changes that wait for the disk",
+  messageBytes: "A message on a stream",
+  tunnelInterim: "Interim replies to one request, as they come through the tunnel",
+  tunnelTrailers: "Trailers as they come through the tunnel",
+  collectedBody: "A body of unknown length for an origin that needs one",
 
   // An origin's response (http.md §3.1)
   originHeaderBytes: "A header section of an origin's response",
@@ -75,8 +81,12 @@ export const LIMITS = {
   processHeld: "Bytes all sessions hold: links of those that hold most are not read",
   retained: "Bytes sent and not acknowledged, per session",
   inFlight: "Bytes sent and not acknowledged, by what the path takes",
+  pongs: "PINGs of a link that are answered",
   idleFrames: "Frames that change nothing in a while",
   forgottenFrames: "Answers waiting for streams that are over",
+
+  // The process itself
+  logRing: "Log lines that wait for a slow reader; the oldest are dropped",
 } as const satisfies Readonly<Record<string, string>>;
 
 export type LimitName = keyof typeof LIMITS;

@@ -1,5 +1,6 @@
 // This file is the ring of 1 MiB in front of stderr, stdout or a log file: it never waits, and counts what it drops. reliability.md §6.
 import { closeSync, openSync, write } from "node:fs";
+import { reached } from "../limits.ts";
 
 /** Bytes of lines that may wait for a slow reader. */
 export const RING_BYTES = 1_048_576;
@@ -106,9 +107,11 @@ export class RingWriter {
       this.#bytes -= (this.#waiting[this.#head] as Buffer).length;
       this.#head += 1;
       this.#dropped += 1;
+      reached("logRing");
     }
     if (bytes.length > RING_BYTES) {
       this.#dropped += 1;
+      reached("logRing");
       return;
     }
     if (this.#head > 1_024) {

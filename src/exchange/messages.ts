@@ -1,5 +1,6 @@
 // This file is the table of messages at the start of a stream's directions: ext objects with one positional array each. PROTOCOL §12.1, §12.4.
 import { bug } from "../errors.ts";
+import { reached } from "../limits.ts";
 import {
   asciiUpTo,
   bin,
@@ -141,6 +142,7 @@ export class MessageReader {
       if (name === undefined)
         throw new MsgpackError(`Received message type ${head.type}, expected a known one`);
       if (head.length > MESSAGE_MAX) {
+        reached("messageBytes");
         throw new MsgpackError(
           `Received a message of ${head.length} bytes, allowed ${MESSAGE_MAX}`,
         );

@@ -1,5 +1,6 @@
 // This file is the edge's end of an exchange: it sends the request and receives the reply. PROTOCOL §12.1.
 import { bug } from "../errors.ts";
+import { reached } from "../limits.ts";
 import type { Session, Stream } from "../session/index.ts";
 import { STREAM_KINDS } from "./error-codes.ts";
 import type { NotOpened, Requester, RequesterEvents } from "./exchange.ts";
@@ -98,8 +99,10 @@ class RequesterStream extends ExchangeStream implements Requester {
     switch (message.name) {
       case "interim":
         this.#interims += 1;
-        if (this.#interims > INTERIMS_MAX)
+        if (this.#interims > INTERIMS_MAX) {
+          reached("tunnelInterim");
           throw new BodyFault(`Received more than ${INTERIMS_MAX} interim replies`);
+        }
         this.events.interim(message.record.status, checkFields(message.record.fields).lines);
         break;
       case "response": {

@@ -1,5 +1,6 @@
 // This file is how a body travels in a direction: bare bytes of a known length, or runs when it is unknown. PROTOCOL §12.2.
 import { TunlError } from "../errors.ts";
+import { reached } from "../limits.ts";
 
 /** Largest trailer section, bytes. */
 export const TRAILERS_MAX = 8 * 1024;
@@ -125,8 +126,10 @@ export class BodyReader {
       this.#phase = number === 0 ? "trailerLength" : "run";
       return;
     }
-    if (number > TRAILERS_MAX)
+    if (number > TRAILERS_MAX) {
+      reached("tunnelTrailers");
       throw new BodyFault(`Received ${number} bytes of trailers, allowed ${TRAILERS_MAX}`);
+    }
     if (number === 0) {
       this.#phase = "end";
       return;

@@ -11,8 +11,10 @@ import {
   DEFAULT_PARAMETERS,
   FAILED_CODES_PER_MINUTE,
   HANDSHAKES_PAST_TLS,
+  SESSIONS_PER_TUNNEL,
 } from "../../src/session/index.ts";
 import { within } from "../within.ts";
+import { eventually } from "../binary/program.ts";
 import { Home } from "../binary/tunl.ts";
 import { CAN_RUN, startConnector, TestEdge } from "./rig.ts";
 
@@ -46,12 +48,16 @@ interface Claimant {
 
 const AUTH: ConnectOptions["claim"] = { kind: "auth", replaces: new Uint8Array(0) };
 
-/** What becomes of a claim: "in", or the code of the refusal. */
+/**
+ * What becomes of a claim: "in", or the code of the refusal.
+ * @param live Gets the socket, which stays; without it the link ends.
+ */
 async function claimed(
   edge: TestEdge,
   from: string,
   fingerprint: string,
   { key = generateKey(), claim }: Claimant,
+  live?: TLSSocket[],
 ): Promise<string> {
   const socket = await dial(edge, from);
   try {
@@ -69,7 +75,8 @@ async function claimed(
     if (error instanceof Error && "code" in error) return String(error.code);
     throw error;
   } finally {
-    socket.destroy();
+    if (live === undefined) socket.destroy();
+    else live.push(socket);
   }
 }
 
@@ -127,6 +134,47 @@ describe.skipIf(!CAN_RUN || !IS_LINUX)("strangers", () => {
       for (const link of links) link.destroy();
     }
     expect(links.length).toBe(70);
+  });
+
+  test("unfinished handshakes have a bound over all sources: surplus is told to come later, and may", async () => {
+    await using edge = await TestEdge.start();
+    const { fingerprint } = parseJoinLine(await edge.invite());
+    const links = await Promise.all(
+      Array.from({ length: HANDSHAKES_PAST_TLS }, (_, index) =>
+        dial(edge, `127.3.1.${1 + Math.floor(index / PER_SOURCE)}`),
+      ),
+    );
+    expect(await claimed(edge, "127.3.2.1", fingerprint, { claim: AUTH })).toBe("RETRY_LATER");
+    for (const link of links) link.destroy();
+    await eventually(async () => {
+      const outcome = await claimed(edge, "127.3.2.2", fingerprint, { claim: AUTH });
+      return outcome === "RETRY_LATER" ? undefined : true;
+    }, "room for a handshake");
+  });
+
+  test("a tunnel has a bound of sessions, and another one is not concerned", async () => {
+    await using edge = await TestEdge.start();
+    const first = parseJoinLine(await edge.invite(["--name", "t"]));
+    const other = parseJoinLine(await edge.invite(["--name", "u"]));
+    const { fingerprint } = first;
+    const enrol = (made: Uint8Array): Claimant => ({
+      claim: { kind: "enrol", code: made, name: "t" },
+    });
+    const live: TLSSocket[] = [];
+    const join = (made: Uint8Array): Promise<string> =>
+      claimed(edge, "127.4.1.1", fingerprint, enrol(made), live);
+    try {
+      expect(await join(first.code)).toBe("in");
+      // The tunnel exists now, so this line brings keys to it.
+      const uses = String(SESSIONS_PER_TUNNEL);
+      const more = parseJoinLine(await edge.invite(["--name", "t", "--uses", uses]));
+      for (let count = 1; count < SESSIONS_PER_TUNNEL; count++)
+        expect(await join(more.code)).toBe("in");
+      expect(await join(more.code)).toBe("LIMIT");
+      expect(await join(other.code)).toBe("in");
+    } finally {
+      for (const socket of live) socket.destroy();
+    }
   });
 
   test("failed proofs of made-up keys lock nobody out: neither a known key nor a new one (A-14)", async () => {

@@ -10,6 +10,12 @@ import { RecordedStream } from "../exchange/recorded-stream.ts";
 
 const ID = new Uint8Array(16);
 
+/** Names that are refused, by their first label. */
+const REFUSALS: Readonly<Record<string, string>> = {
+  taken: "HOSTNAME_TAKEN",
+  surplus: "HOSTNAME_LIMIT",
+};
+
 /** Claims wait until they are let through, one at a time. */
 class Claims {
   readonly asked: string[] = [];
@@ -18,9 +24,9 @@ class Claims {
   claim(host: string): Promise<{ readonly host: string }> {
     this.asked.push(host);
     const { promise, resolve, reject } = Promise.withResolvers<{ readonly host: string }>();
-    const isTaken = host.startsWith("taken.");
+    const code = REFUSALS[host.split(".")[0] as string];
     this.#waiting.push(() =>
-      isTaken ? reject(new TunlError("HOSTNAME_TAKEN", "It is taken")) : resolve({ host }),
+      code === undefined ? resolve({ host }) : reject(new TunlError(code, "It is refused")),
     );
     return promise;
   }
@@ -127,14 +133,15 @@ describe("calls", () => {
 
   test("an announcement claims one name after the other and tells of each", async () => {
     const desk = new Desk();
-    const hosts = ["a.example.com", "taken.example.com", "b.example.com"];
+    const hosts = ["a.example.com", "taken.example.com", "surplus.example.com", "b.example.com"];
     const { stream } = desk.call("announce", { hosts, random: "http://localhost:1" });
     expect(desk.claims.asked).toEqual(["a.example.com"]);
-    for (let pass = 0; pass < 4; pass++) await desk.claims.pass();
+    for (let pass = 0; pass < 5; pass++) await desk.claims.pass();
     expect(desk.claims.asked).toEqual([...hosts, "http://localhost:1"]);
     expect(told(stream)).toEqual([
       "a.example.com granted",
       "taken.example.com taken",
+      "surplus.example.com failed",
       "b.example.com granted",
       "http://localhost:1 granted",
     ]);

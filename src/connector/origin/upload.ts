@@ -1,6 +1,7 @@
 // This file is the caller's direction of one exchange: bytes that wait, are framed, and come back as credit (http.md §3.2, §10; S-10, S-50).
 import { TunlError } from "../../errors.ts";
 import type { Framing } from "../../http1/index.ts";
+import { reached } from "../../limits.ts";
 import type { OriginConnection } from "./connection.ts";
 
 /** Bytes waiting for the origin above which the sender is asked to pause, and at which it may go on. */
@@ -162,6 +163,7 @@ export class Upload {
   /** Collected bytes are credited at once: `MAX_COLLECTED` may be more than the credit of the stream. */
   #collect(bytes: Uint8Array): void {
     if (this.#heldBytes + bytes.length > MAX_COLLECTED) {
+      reached("collectedBody");
       throw new TunlError(
         "LENGTH_REQUIRED",
         `Body of unknown length has more than ${MAX_COLLECTED} bytes`,

@@ -150,6 +150,7 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
       call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
     } catch (error) {
       if (!(error instanceof TunlError)) throw error;
+      if (error.code === "HOSTNAME_LIMIT") reached("hostsOfTunnel");
       if (!isOver)
         call.event("host", {
           host: wished,

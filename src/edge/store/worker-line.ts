@@ -1,5 +1,6 @@
 // This file is the line to the store's worker: requests with ids, answers in order, a bound on what waits. platform.md §9.
 import { TunlError } from "../../errors.ts";
+import { reached } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { unpackError } from "./messages.ts";
@@ -79,6 +80,7 @@ export class WorkerLine implements AsyncDisposable {
   ): Promise<Calls[Name]["value"]> {
     if (this.#failure !== undefined) throw this.#failure;
     if (this.#waiting.size >= MAX_WAITING) {
+      reached("storeQueue");
       throw new TunlError("STORE_BUSY", `${MAX_WAITING} changes wait for the state's disk`, {
         retryable: true,
       });

@@ -1,4 +1,5 @@
 // This file is one link's pulse: when to send PING, when to call the link dead. PROTOCOL §7.1.
+import { reached } from "../../limits.ts";
 import { PONGS_PER_SECOND, SUSPECT_MS, SUSPEND_LAG_MS, TIMER_LAG_MS } from "../../wire/index.ts";
 import { Rtt } from "./rtt.ts";
 
@@ -76,7 +77,10 @@ export class Liveness {
 
   /** A PING came in. Returns true when its PONG is to be written. */
   ping(id: number, now: number): boolean {
-    if (now - this.#lastPongAt < PONG_MS) return false;
+    if (now - this.#lastPongAt < PONG_MS) {
+      reached("pongs");
+      return false;
+    }
     this.pongId = id;
     this.#lastPongAt = now;
     return true;

@@ -104,6 +104,17 @@ function events(count, response) {
   send();
 }
 
+/** Says 102 every so often, then answers. */
+function sayProcessing(times, everyMs, response) {
+  let said = 0;
+  const timer = setInterval(() => {
+    said += 1;
+    if (said <= times) return response.writeProcessing();
+    clearInterval(timer);
+    return response.end("patience paid");
+  }, everyMs);
+}
+
 /** Begins an answer and never ends it: whoever runs the test cuts it, or a reset does. */
 function begin(how, end, response) {
   const part = Buffer.alloc(10_000, "x");
@@ -132,6 +143,10 @@ function answer(request, response) {
       return echo(request, response);
     case "upload":
       return upload(request, response);
+    case "late":
+      // Nothing of the body is read before.
+      setTimeout(() => upload(request, response), number);
+      return undefined;
     case "status":
       return response.writeHead(number, number === 304 ? { etag: '"v1"' } : {}).end();
     case "bytes":
@@ -168,6 +183,8 @@ function answer(request, response) {
     case "slow":
       setTimeout(() => response.end("slow but whole"), number);
       return undefined;
+    case "patience":
+      return sayProcessing(number, Number(option), response);
     case "drip":
       response.writeHead(200, { "content-length": 20 });
       response.write("0123456789");
