@@ -42,8 +42,12 @@ export class TestCa {
     return new TestCa(certificate.toString("pem"), keys);
   }
 
-  /** A leaf for DNS names and addresses. */
-  async leaf(dns: readonly string[], ip: readonly string[] = []): Promise<Pem> {
+  /** A leaf for DNS names and addresses; `days` are from when and until when it is valid, from now on. */
+  async leaf(
+    dns: readonly string[],
+    ip: readonly string[] = [],
+    days: readonly [from: number, until: number] = [-1, 1],
+  ): Promise<Pem> {
     const keys = await crypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
     const certificate = await X509CertificateGenerator.create({
       subject: "CN=leaf",
@@ -51,8 +55,8 @@ export class TestCa {
       publicKey: keys.publicKey,
       signingKey: this.#keys.privateKey,
       signingAlgorithm: ALGORITHM,
-      notBefore: new Date(Date.now() - DAY_MS),
-      notAfter: new Date(Date.now() + DAY_MS),
+      notBefore: new Date(Date.now() + days[0] * DAY_MS),
+      notAfter: new Date(Date.now() + days[1] * DAY_MS),
       extensions: [
         new SubjectAlternativeNameExtension([
           ...dns.map((value) => ({ type: "dns" as const, value })),

@@ -44,6 +44,18 @@ export class Peer implements Disposable {
     return this.#ending;
   }
 
+  /** Calls back with the head of each request; for requests without a body. */
+  onHead(answer: (head: string) => void): void {
+    let from = 0;
+    this.socket.on("data", () => {
+      for (let end; (end = this.text.indexOf("\r\n\r\n", from)) >= 0;) {
+        const head = this.text.slice(from, end + 4);
+        from = end + 4;
+        answer(head);
+      }
+    });
+  }
+
   send(text: string): void {
     this.socket.write(text, "latin1");
   }
