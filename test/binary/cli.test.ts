@@ -77,7 +77,7 @@ describe.skipIf(!IS_BUILT)("tunl", () => {
     using home = new Home();
     writeFileSync(
       join(home.path, "edge.yml"),
-      "domains: [example.com]\nlistne: ':1'\nhold: 10s\n",
+      "domains: [example.com]\nlistne: ':1'\nmetrics: on\n",
       { mode: 0o600 },
     );
     const { code, stderr } = await tunl(["edge"], { home: home.path });
@@ -87,9 +87,9 @@ describe.skipIf(!IS_BUILT)("tunl", () => {
         '✖ ~/edge.yml:2:1 Unknown key "listne", nearest is "listen"',
         "    2 | listne: ':1'",
         "      | ^^^^^^",
-        "✖ ~/edge.yml:3:1 hold is not in this build yet",
-        "    3 | hold: 10s",
-        "      | ^^^^",
+        "✖ ~/edge.yml:3:1 metrics is not in this build yet",
+        "    3 | metrics: on",
+        "      | ^^^^^^^",
         "    Remove it",
         "",
       ].join("\n"),
