@@ -1,14 +1,17 @@
 // This file is how much may be under way on one link: what fills its path, and little more. PROTOCOL §6.4.
 import { IN_FLIGHT_FIRST, IN_FLIGHT_MIN } from "../../wire/index.ts";
 
-/** Shortest time over which a delivery rate is measured: ACKs come in bunches of up to 25 ms. */
-const INTERVAL_MS = 10;
+/** Shortest time over which a delivery rate is measured while it rises, at least a round trip. */
+const SHORT_MS = 10;
+/** ... and once it does not: a busy peer answers late and then all at once, which short intervals take for speed. */
+const LONG_MS = 250;
+const LONG_ROUND_TRIPS = 4;
 /** The rate is the best of this much busy time and of the two stretches of it before. */
 const PEAK_MS = 1_000;
 const PEAKS = 3;
 /** A path this short has no queue worth avoiding. */
 const NEAR_MS = 5;
-/** The rate rose: by this much, within so many intervals. */
+/** The rate rises: by this much within so many intervals. */
 const RISE = 1.25;
 const RISE_INTERVALS = 3;
 const GAIN_RISING = 2;
@@ -26,13 +29,17 @@ const SLACK_MOST = 256 * 1_024;
  */
 export class InFlight {
   /** Best rates in bytes per ms, this stretch of busy time first. */
-  readonly #peaks: number[] = Array.from({ length: PEAKS }, () => 0);
+  #peaks: number[] = Array.from({ length: PEAKS }, () => 0);
   #busyMs = 0;
   /** The interval that is measured: its start, and what was acknowledged in it. */
   #since: number | undefined;
   #acknowledged = 0;
-  /** Intervals for which a rise still counts. */
-  #rising = 0;
+  /** The rate is still being found: busy intervals since it last rose, and what was delivered in them. */
+  #risenAgo: number | undefined = 0;
+  #calmBytes = 0;
+  #calmMs = 0;
+  /** Something waited for room on the path: only then its rate is known, and not just ours. */
+  #isKnown = false;
   #bound = IN_FLIGHT_FIRST;
 
   get bound(): number {
@@ -63,7 +70,7 @@ export class InFlight {
     }
     this.#acknowledged += bytes;
     const elapsed = now - this.#since;
-    if (elapsed >= Math.max(rttMinMs, INTERVAL_MS)) {
+    if (elapsed >= this.#intervalMs(rttMinMs)) {
       this.#sample(this.#acknowledged / elapsed, elapsed, isBacklogged);
       this.#bound = this.#boundFor(rttMinMs);
       this.#since = now;
@@ -75,11 +82,22 @@ export class InFlight {
     }
   }
 
+  get #isRising(): boolean {
+    return this.#risenAgo !== undefined;
+  }
+
+  #intervalMs(rttMinMs: number): number {
+    return this.#isRising
+      ? Math.max(rttMinMs, SHORT_MS)
+      : Math.max(LONG_ROUND_TRIPS * rttMinMs, LONG_MS);
+  }
+
   #sample(rate: number, elapsedMs: number, isBacklogged: boolean): void {
     const before = this.rate;
-    this.#rising = rate > RISE * before ? RISE_INTERVALS : Math.max(0, this.#rising - 1);
     if (rate > (this.#peaks[0] as number) && (isBacklogged || rate > before)) this.#peaks[0] = rate;
     if (!isBacklogged) return;
+    this.#isKnown = true;
+    this.#find(rate, before, elapsedMs);
     this.#busyMs += elapsedMs;
     if (this.#busyMs < PEAK_MS) return;
     this.#busyMs = 0;
@@ -87,10 +105,29 @@ export class InFlight {
     this.#peaks.unshift(0);
   }
 
+  #find(rate: number, before: number, elapsedMs: number): void {
+    if (rate > RISE * before) {
+      this.#risenAgo = 0;
+      this.#calmBytes = 0;
+      this.#calmMs = 0;
+    } else if (this.#risenAgo !== undefined) {
+      this.#risenAgo += 1;
+      this.#calmBytes += rate * elapsedMs;
+      this.#calmMs += elapsedMs;
+    }
+    if (this.#risenAgo !== RISE_INTERVALS) return;
+    // Found: the mean of what came since. The best short interval may have been answers of two round trips.
+    this.#risenAgo = undefined;
+    this.#peaks.fill(0);
+    this.#peaks[0] = this.#calmBytes / this.#calmMs;
+    this.#busyMs = 0;
+  }
+
   #boundFor(rttMinMs: number): number {
     const { rate } = this;
-    const gain = this.#rising > 0 || rttMinMs < NEAR_MS ? GAIN_RISING : GAIN;
+    const gain = this.#isRising || rttMinMs < NEAR_MS ? GAIN_RISING : GAIN;
     const slack = Math.min(Math.max(SLACK_MS * rate, SLACK_LEAST), SLACK_MOST);
-    return Math.max(IN_FLIGHT_MIN, gain * rate * rttMinMs + slack);
+    const least = this.#isKnown ? IN_FLIGHT_MIN : IN_FLIGHT_FIRST;
+    return Math.max(least, gain * rate * rttMinMs + slack);
   }
 }

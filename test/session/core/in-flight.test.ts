@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { InFlight } from "../../../src/session/core/in-flight.ts";
+import { fill } from "./bottleneck.ts";
 
 const KIB = 1_024;
 
@@ -74,7 +75,7 @@ describe("in flight", () => {
     let now = run(inFlight, 0, 500, 10_000, 20);
     now = run(inFlight, now, 60_000, 10, 20, false);
     expect(inFlight.rate).toBeCloseTo(10_000, 0);
-    run(inFlight, now, 100, 20_000, 20, false);
+    run(inFlight, now, 600, 20_000, 20, false);
     expect(inFlight.rate).toBeCloseTo(20_000, 0);
   });
 
@@ -86,6 +87,46 @@ describe("in flight", () => {
     inFlight.acknowledged(1_000, now + 1_000, 20, true, false);
     inFlight.acknowledged(200_000, now + 1_020, 20, true, false);
     expect(inFlight.rate).toBeCloseTo(10_000, 0);
+  });
+
+  test("does not take answers that come late and all at once for speed", () => {
+    const inFlight = new InFlight();
+    let now = run(inFlight, 0, 2_000, 12_500, 100);
+    // A peer that stands still for 150 ms of every 200, and then acknowledges what came meanwhile.
+    for (let round = 0; round < 100; round++) {
+      now += 200;
+      for (let part = 0; part < 10; part++)
+        inFlight.acknowledged(250_000, now + part, 100, true, false);
+    }
+    expect(inFlight.rate).toBeLessThan(1.5 * 12_500);
+  });
+
+  test("small messages say nothing of the path: it starts with 256 KiB all the same", () => {
+    const inFlight = new InFlight();
+    run(inFlight, 0, 1_000, 0.5, 100, false, 50);
+    expect(inFlight.rate).toBeCloseTo(0.5, 1);
+    expect(inFlight.bound).toBe(256 * KIB);
+  });
+
+  // Mbit/s and ms of round trip; 64 KiB and an ACK that waits are more than a slow path needs.
+  test.each([
+    [10, 100, 120],
+    [100, 100, 60],
+    [100, 20, 60],
+    [1_000, 100, 60],
+  ])("a path of %d Mbit/s and %d ms is used, with at most %d ms of queue", (mbit, rttMs, most) => {
+    const bytesPerMs = mbit * 125;
+    const course = fill(new InFlight(), { bytesPerMs, rttMs, durationMs: 6_000 }, 2_000);
+    expect(course.used).toBeGreaterThan(0.97);
+    expect(course.queueMs).toBeLessThanOrEqual(most);
+  });
+
+  test("a receiver that stands still for 50 of 500 ms costs little", () => {
+    const isStalled = (now: number): boolean => now % 500 < 50;
+    const path = { bytesPerMs: 12_500, rttMs: 100, durationMs: 8_000, isStalled };
+    const course = fill(new InFlight(), path, 2_000);
+    expect(course.used).toBeGreaterThan(0.9);
+    expect(course.queueMs).toBeLessThanOrEqual(110);
   });
 
   test("never falls below 64 KiB", () => {
