@@ -1,6 +1,6 @@
 // This file is the application of one side of one session: it opens, writes, reads at its own pace and gives up.
 import type { SessionStatus, Side } from "../../src/session/index.ts";
-import { STREAM_CODES } from "../../src/wire/index.ts";
+import { EVICTION_INTERVAL_MS, EVICTION_STALL_MS, STREAM_CODES } from "../../src/wire/index.ts";
 import { contentOf, PIECE_MAX } from "./content.ts";
 import { LocalStream, type Reading } from "./local-stream.ts";
 import type { Process } from "./process.ts";
@@ -42,6 +42,8 @@ export class Application {
   readonly streams = new Map<number, LocalStream>();
   /** Bytes given to us and not consumed. */
   held = 0;
+  /** When a stream was evicted last, own time of the process. */
+  evictedAt = Number.NEGATIVE_INFINITY;
   isClosed = false;
   closedCode: number | undefined;
   readonly experience: Experience = {
@@ -236,6 +238,7 @@ export class Application {
     if (bytes === 0) return;
     stream.held -= bytes;
     this.held -= bytes;
+    stream.waitingSince = this.#options.process.now;
     if (this.#consumes) this.#shell.core.consumed(stream.id, bytes, this.#shell.touch());
   }
 
@@ -286,8 +289,7 @@ export class Application {
         break;
       case "streamReset":
         stream.reset(output);
-        if (!output.remote && output.code === STREAM_CODES.OVERLOADED.code)
-          this.experience.evicted += 1;
+        if (!output.remote && output.code === STREAM_CODES.OVERLOADED.code) this.#evicted(stream);
         this.#drop(stream);
         break;
       case "streamStopped":
@@ -304,6 +306,28 @@ export class Application {
       default:
         output satisfies never;
     }
+  }
+
+  /** Only a stream whose bytes nobody took for a while, and one at a time. PROTOCOL §5.3. */
+  #evicted(stream: LocalStream): void {
+    const { process, side } = this.#options;
+    const { now } = process;
+    const { held, id, waitingSince } = stream;
+    // The same sums as in the core: a difference could be rounded to the other side of them.
+    if (held === 0 || now < waitingSince + EVICTION_STALL_MS)
+      fail(`the ${side} evicted stream ${id}, whose bytes waited for ${now - waitingSince} ms`);
+    if (now < this.evictedAt + EVICTION_INTERVAL_MS)
+      fail(`the ${side} evicted two streams within ${now - this.evictedAt} ms`);
+    this.evictedAt = process.now;
+    this.experience.evicted += 1;
+  }
+
+  /** A stream could be given up: its bytes have waited for `ms` and longer. */
+  hasStalled(ms: number): boolean {
+    const since = this.#options.process.now - ms;
+    for (const { held, isClosed, outcome, waitingSince } of this.streams.values())
+      if (!isClosed && held > 0 && waitingSince < since && outcome !== "stopped") return true;
+    return false;
   }
 
   #accept(id: number, kind: number): void {
@@ -330,7 +354,7 @@ export class Application {
   #bytes(stream: LocalStream, bytes: Uint8Array): void {
     // They came with the OPEN that was just refused.
     if (stream.isRefused) return;
-    stream.bytes(bytes);
+    stream.bytes(bytes, this.#options.process.now);
     this.held += bytes.length;
     this.experience.bytesRead += bytes.length;
     if (stream.reading === "late") this.#readLater(stream);

@@ -28,6 +28,8 @@ export class LocalStream {
   /** Bytes read, and of these not consumed. */
   read = 0;
   held = 0;
+  /** Since when held bytes wait: the last consumption, or the arrival of the first of them; own time of the process. */
+  waitingSince = Number.POSITIVE_INFINITY;
   isPaused = false;
   isRefused = false;
   isClosed = false;
@@ -53,8 +55,9 @@ export class LocalStream {
     );
   }
 
-  bytes(bytes: Uint8Array): void {
+  bytes(bytes: Uint8Array, now: number): void {
     const { id, theirs } = this;
+    if (this.held === 0) this.waitingSince = now;
     if (this.outcome !== "open") fail(`bytes of stream ${id} after it was ${this.outcome}`);
     if (this.read + bytes.length > theirs.written)
       fail(`stream ${id} delivered more bytes than were written`);

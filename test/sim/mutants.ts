@@ -1,46 +1,13 @@
 // This file is rules broken on purpose, one each: a simulator that does not notice is not worth its time.
-import {
-  encodeFrame,
-  type FrameDecoder,
-  type FrameName,
-  writeDataHeader,
-} from "../../src/wire/index.ts";
-import type { Mutant, StreamOutput } from "./shell.ts";
-import type { TappedFrame } from "./tap.ts";
-
-const DATA_HEADER_BYTES = 22;
-
-/** Drops every frame of a kind. */
-function without(...names: readonly FrameName[]): Mutant {
-  return { frame: ({ name, decoder }) => (names.includes(name) ? undefined : copyOf(decoder)) };
-}
-
-/** Changes frames of one kind and lets all others through. */
-function changing(
-  wanted: FrameName,
-  change: (decoder: FrameDecoder) => Uint8Array | undefined,
-): Mutant {
-  return {
-    frame: ({ name, decoder }: TappedFrame) =>
-      name === wanted ? change(decoder) : copyOf(decoder),
-  };
-}
-
-function hiding(kind: StreamOutput["kind"]): Mutant {
-  return { output: (output) => output.kind !== kind };
-}
-
-function copyOf(decoder: FrameDecoder): Uint8Array {
-  return decoder.raw.slice();
-}
-
-/** DATA of the same bytes at another offset, or DATA_FIN as DATA. */
-function dataOf(decoder: FrameDecoder, offset: number, bytes: Uint8Array): Uint8Array {
-  const frame = new Uint8Array(DATA_HEADER_BYTES + bytes.length);
-  writeDataHeader(frame, 0, false, decoder.stream, offset, bytes.length);
-  frame.set(bytes, DATA_HEADER_BYTES);
-  return frame;
-}
+import { ACK_BYTES, encodeFrame } from "../../src/wire/index.ts";
+import { Ledger } from "../../src/session/core/ledger.ts";
+import { LinkTable } from "../../src/session/core/link-table.ts";
+import { AckDebt } from "../../src/session/core/links.ts";
+import { Liveness } from "../../src/session/core/liveness.ts";
+import { ReceiveWindow, SessionWindow } from "../../src/session/core/receive-window.ts";
+import type { StreamState } from "../../src/session/core/streams.ts";
+import { changing, copyOf, dataOf, hiding, patching, without } from "./mutate.ts";
+import type { Mutant } from "./shell.ts";
 
 export interface BrokenRule {
   readonly mutant: () => Mutant;
@@ -93,7 +60,155 @@ export const BROKEN_RULES: Readonly<Record<string, BrokenRule>> = {
     mutant: () => hiding("streamClosed"),
     finding: /is not over at the|left stream \d+ open/,
   },
+  "an ACK takes the link on which the bytes came": {
+    // A second link would have died with every other of them; here there is one, so they are lost.
+    mutant: acksElsewhere,
+    finding: NOT_OVER,
+  },
+  "ACK is due by the bytes of the link, not by those of one stream": {
+    mutant: acksPerStream,
+    finding: /wrote a batch and left \d+ bytes unacknowledged/,
+  },
+  "what nobody reads is given up": {
+    mutant: () =>
+      patching(
+        ReceiveWindow.prototype,
+        "arrived",
+        (original) =>
+          function (this: ReceiveWindow, ...args) {
+            original.apply(this, args);
+            this.waitingSince = Number.POSITIVE_INFINITY;
+          },
+      ),
+    finding: /bytes for \d+.* ms and gives no stream up/,
+  },
+  "only what waited long is given up": {
+    mutant: () =>
+      patching(
+        ReceiveWindow.prototype,
+        "arrived",
+        (original) =>
+          function (this: ReceiveWindow, ...args) {
+            original.apply(this, args);
+            this.waitingSince = 0;
+          },
+      ),
+    finding: /evicted stream \d+, whose bytes waited for/,
+  },
+  "a full process reads no more": {
+    mutant: () => ({ isUnpressed: true }),
+    finding: /is full for .* and reads on/,
+  },
+  "a session that reads no more pauses its link": {
+    mutant: () => patching(LinkTable.prototype, "read", () => () => undefined),
+    finding: /is given bytes, though its session reads none/,
+  },
+  "a link that was paused is read again": {
+    mutant: () => hiding("resumeLink"),
+    finding: /ended without a reason/,
+  },
+  "a link carries no more than its path takes": {
+    mutant: () =>
+      patching(
+        Ledger.prototype,
+        "hasRoomOn",
+        () =>
+          function (this: Ledger) {
+            return this.canSendBytes;
+          },
+      ),
+    finding: /bytes in flight, allowed/,
+  },
+  "the session grants no more than its budget": {
+    mutant: () =>
+      patching(
+        SessionWindow.prototype,
+        "raise",
+        (original) =>
+          function (this: SessionWindow, now) {
+            const rose = original.call(this, now);
+            if (rose) this.limit += this.budget;
+            return rose;
+          },
+      ),
+    finding: /granted more than its budget/,
+  },
+  "a session retains no more than it may": {
+    mutant: () =>
+      patching(
+        Ledger.prototype,
+        "sessionRoom",
+        () =>
+          function (this: Ledger) {
+            return this.credit.left;
+          },
+      ),
+    finding: /retains \d+ bytes, allowed/,
+  },
+  "silence of a stalled loop is not the peer's": {
+    mutant: () =>
+      patching(
+        Liveness.prototype,
+        "check",
+        (original) =>
+          function (this: Liveness, now) {
+            return original.call(this, now, 0);
+          },
+      ),
+    finding: /ended without a reason/,
+  },
+  "a link that goes dark is noticed": {
+    mutant: () => patching(Liveness.prototype, "check", () => () => "quiet"),
+    finding: /saw the link dark|is due again at once|outlived/,
+  },
 };
+
+function acksElsewhere(): Mutant {
+  return changing("ack", (decoder) => {
+    const entries = decoder.record("ack").entries.filter(({ id }) => id % 4 < 2);
+    return entries.length === 0 ? undefined : encodeFrame("ack", { entries });
+  });
+}
+
+function acksPerStream(): Mutant {
+  const counted = new WeakMap<AckDebt, Map<StreamState, number>>();
+  const adding = patching(
+    AckDebt.prototype,
+    "add",
+    (original) =>
+      function (this: AckDebt, stream, bytes, now) {
+        const counts = counted.get(this) ?? new Map<StreamState, number>();
+        counted.set(this, counts.set(stream, (counts.get(stream) ?? 0) + bytes));
+        original.call(this, stream, 0, now);
+      },
+  );
+  const settling = patching(
+    AckDebt.prototype,
+    "settle",
+    (original) =>
+      function (this: AckDebt, mark) {
+        counted.delete(this);
+        original.call(this, mark);
+      },
+  );
+  const due = patching(
+    AckDebt.prototype,
+    "isDue",
+    (original) =>
+      function (this: AckDebt, now) {
+        for (const bytes of counted.get(this)?.values() ?? []) if (bytes >= ACK_BYTES) return true;
+        return original.call(this, now);
+      },
+  );
+  return {
+    patch: () => {
+      const undo = [adding, settling, due].map(({ patch }) => patch?.());
+      return () => {
+        for (const each of undo) each?.();
+      };
+    },
+  };
+}
 
 function withoutFinalAck(): Mutant {
   return changing("ack", (decoder) => {

@@ -1,9 +1,8 @@
-// This file is one simulated session: two ends, two directions, and what must hold of them after every step and at the end. PROTOCOL §10.
+// This file is one simulated session: two ends, the two directions of their link, and what made it end. PROTOCOL §10.
 import type { LinkLoss, SessionTrace, Side } from "../../src/session/index.ts";
-import type { SessionStats } from "../../src/session/core/events.ts";
-import { SESSION_CODES } from "../../src/wire/index.ts";
 import { Application, type Experience } from "./application.ts";
 import type { Clock } from "./clock.ts";
+import { checkStep, type End } from "./invariants.ts";
 import { Pipe } from "./pipe.ts";
 import type { Process } from "./process.ts";
 import type { Random } from "./random.ts";
@@ -11,22 +10,6 @@ import { KINDS, type SessionScenario, SIDES } from "./scenario.ts";
 import { type Mutant, Shell } from "./shell.ts";
 import { Tap, WireRecord } from "./tap.ts";
 import { fail, other, Truth } from "./truth.ts";
-
-export interface End {
-  readonly process: Process;
-  readonly shell: Shell;
-  readonly application: Application;
-  readonly tap: Tap;
-  /** Sum of what the core told its budget. */
-  held: number;
-  /** Most streams present at once so far. */
-  mostStreams: number;
-  last: SessionStats | undefined;
-  /** Traced events, by name. */
-  readonly traced: Map<string, number>;
-  /** When the session was over here, in the time of the world. */
-  closedAt: number | undefined;
-}
 
 /** What made the session end before its time. */
 export interface Reasons {
@@ -96,7 +79,7 @@ export class Pair {
           receive: scenario.receive,
           retain: scenario.retain,
           unsent: scenario.unsent,
-          pressure: () => part.pressure(),
+          pressure: () => (mutant?.isUnpressed ? 0 : part.pressure()),
           hold: (bytes: number) => {
             this.ends[side].held += bytes;
             part.hold(bytes);
@@ -131,51 +114,19 @@ export class Pair {
       held: 0,
       mostStreams: 0,
       last: undefined,
+      overSince: undefined,
+      fullSince: undefined,
       traced,
       closedAt: undefined,
     };
   }
 
-  // After every step
-
+  /** What must hold after every step. */
   check(): void {
-    for (const side of SIDES) if (!this.ends[side].process.isDead) this.#check(side);
-  }
-
-  #check(side: Side): void {
-    const end = this.ends[side];
-    const { application, last, shell } = end;
-    const { receive, retain } = this.#scenario.sides[side];
-    const stats = shell.core.stats();
-    const held = stats.received - stats.consumed;
-    if (held < 0) fail(`the ${side} consumed more than it received`);
-    if (stats.received > stats.receiveLimit)
-      fail(`the ${side} received ${stats.received} bytes, its limit is ${stats.receiveLimit}`);
-    if (stats.sent > stats.sendLimit)
-      fail(`the ${side} sent ${stats.sent} bytes, its limit is ${stats.sendLimit}`);
-    if (stats.receiveLimit > stats.consumed + receive)
-      fail(`the ${side} granted more than its budget of ${receive} bytes`);
-    if (held > receive) fail(`the ${side} holds ${held} bytes, allowed ${receive}`);
-    if (!shell.isTickScheduled && application.held !== held)
-      fail(`the ${side} counts ${held} bytes as held, its application has ${application.held}`);
-    if (stats.retained < 0 || stats.retained > retain)
-      fail(`the ${side} retains ${stats.retained} bytes, allowed ${retain}`);
-    if (stats.unsent < 0) fail(`the ${side} has ${stats.unsent} unsent bytes`);
-    if (end.held !== held + stats.retained + stats.unsent) {
-      fail(
-        `the ${side} told its budget ${end.held} bytes, it has ${held} + ${stats.retained} + ${stats.unsent}`,
-      );
+    for (const side of SIDES) {
+      const end = this.ends[side];
+      if (!end.process.isDead) checkStep(end, this.#scenario.sides[side]);
     }
-    end.mostStreams = Math.max(end.mostStreams, stats.streams);
-    // Those present when the last batch was filled, and those that came since.
-    if (stats.owing > 2 * end.mostStreams)
-      fail(`${stats.owing} streams of at most ${end.mostStreams} owe control at the ${side}`);
-    if (last !== undefined) {
-      if (stats.receiveLimit < last.receiveLimit) fail(`the session limit of the ${side} fell`);
-      if (stats.received < last.received || stats.consumed < last.consumed)
-        fail(`the ${side} counted backwards`);
-    }
-    end.last = stats;
   }
 
   // At the end
@@ -187,7 +138,7 @@ export class Pair {
 
   get isSettled(): boolean {
     // A dark link is noticed even if nothing is left to be lost on it.
-    const isEnding = this.#isEnding || this.reasons.isCut;
+    const isEnding = this.isEnding || this.reasons.isCut;
     return SIDES.every((side) => {
       const { application, last, process, shell } = this.ends[side];
       if (process.isDead) return true;
@@ -197,84 +148,8 @@ export class Pair {
   }
 
   /** One side ended the session or is gone, so the other will end it. */
-  get #isEnding(): boolean {
+  get isEnding(): boolean {
     return SIDES.some((side) => this.ends[side].shell.isClosed || this.ends[side].process.isDead);
-  }
-
-  get isCutShort(): boolean {
-    return this.#isEnding;
-  }
-
-  checkSettled(waitedMs: number): void {
-    for (const side of SIDES) {
-      const { application, held, process, shell } = this.ends[side];
-      if (process.isDead) continue;
-      const stats = shell.core.stats();
-      for (const [id, { isClosed, outcome }] of application.streams) {
-        if (!isClosed)
-          fail(
-            `stream ${id} is not over at the ${side} after ${waitedMs} ms, its reader saw "${outcome}"`,
-          );
-      }
-      const { streams, received, consumed, retained, unsent, owing } = stats;
-      const rest = { streams, unread: received - consumed, retained, unsent, owing, held };
-      for (const [what, value] of Object.entries(rest)) {
-        if (value !== 0) fail(`the ${side} is left with ${value} (${what})`);
-      }
-      if (this.#isEnding && !shell.isClosed)
-        fail(`the session of the ${side} outlived that of the ${other(side)}`);
-    }
-    if (this.#isEnding) this.#checkEnd();
-    else this.#checkWhole();
-  }
-
-  /** Nothing was cut short: every byte and every end arrived. */
-  #checkWhole(): void {
-    const [edge, connector] = [
-      this.ends.edge.shell.core.stats(),
-      this.ends.connector.shell.core.stats(),
-    ];
-    for (const side of SIDES) this.#checkStreamCredit(side);
-    if (edge.sent !== connector.received || connector.sent !== edge.received)
-      fail("bytes sent and bytes received differ");
-    for (const { id, opener, halves, isRefused, timesOpened } of this.truth.streams.values()) {
-      // Who gave up before is not told that it was refused.
-      const isLate =
-        timesOpened === 0 &&
-        this.truth.draining.has(other(opener)) &&
-        halves[opener].resetCode !== undefined;
-      if (isRefused || isLate) continue;
-      if (timesOpened === 0) fail(`stream ${id} never reached the ${other(opener)}`);
-      for (const writer of SIDES) {
-        const { isFinished, resetCode, stopCode } = halves[writer];
-        const seen = this.ends[other(writer)].application.streams.get(id)?.outcome;
-        if (isFinished && resetCode === undefined && stopCode === undefined && seen !== "ended") {
-          fail(`stream ${id} was finished by the ${writer}, its reader saw "${seen}"`);
-        }
-      }
-    }
-  }
-
-  /** With no stream left, one more can be opened. */
-  #checkStreamCredit(side: Side): void {
-    const { shell } = this.ends[side];
-    const opened = shell.core.open(KINDS[side], new Uint8Array(0), true, shell.touch());
-    if (opened === "streamLimit") fail(`the ${side} may open no stream, though none is left`);
-  }
-
-  /** The session ended early: only where something made it end. */
-  #checkEnd(): void {
-    const { closer, gone, isCut } = this.reasons;
-    if (closer === undefined && gone === undefined && !isCut)
-      fail("the session ended without a reason");
-    if (closer === undefined || gone !== undefined || isCut) return;
-    const { closedCode } = this.ends[closer].application;
-    if (closedCode !== SESSION_CODES.SHUTDOWN.code)
-      fail(`the ${closer} closed and saw ${closedCode}`);
-    // The peer sees the same code, or a loss where CLOSE found no way out within its 250 ms.
-    const seen = this.ends[other(closer)].application.closedCode;
-    if (seen !== SESSION_CODES.SHUTDOWN.code && seen !== SESSION_CODES.NO_ERROR.code)
-      fail(`the peer saw CLOSE with ${seen}`);
   }
 
   /** Sums over both ends. */

@@ -19,6 +19,7 @@ export class Process {
   /** What other sessions of the process hold. */
   readonly #ballast: ReturnType<ProcessBudget["forSession"]>;
   #offset = 0;
+  #disturbedAt = 0;
   #blockedUntil = 0;
   #waiting: (() => void)[] = [];
   readonly #inhabitants: Inhabitant[] = [];
@@ -45,6 +46,16 @@ export class Process {
     return this.#clock.now < this.#blockedUntil;
   }
 
+  /** Own time since when nothing disturbed it. */
+  get calmSince(): number {
+    return this.#disturbedAt + this.#offset;
+  }
+
+  /** Everything that its sessions hold together, against what they may. */
+  get isFull(): boolean {
+    return this.budget.held >= this.#memory;
+  }
+
   /** Runs `run` at an own time, once the loop is free. */
   at(time: number, run: () => void): void {
     this.#clock.at(time - this.#offset, () => this.when(run));
@@ -66,11 +77,13 @@ export class Process {
   /** The loop stands still, as under SIGSTOP or beside a greedy neighbour. */
   block(ms: number): void {
     this.#blockedUntil = Math.max(this.#blockedUntil, this.#clock.now + ms);
+    this.#disturbedAt = this.#blockedUntil;
   }
 
   /** Its clock jumps forward. */
   jump(ms: number): void {
     this.#offset += ms;
+    this.#disturbedAt = Math.max(this.#disturbedAt, this.#clock.now);
     for (const inhabitant of this.#inhabitants) inhabitant.moved();
   }
 

@@ -6,7 +6,7 @@ import type {
   SessionStatus,
 } from "../../src/session/core/events.ts";
 import type { LinkLoss } from "../../src/session/index.ts";
-import { BATCH_BYTES } from "../../src/wire/index.ts";
+import { BATCH_BYTES, DATA_BYTES } from "../../src/wire/index.ts";
 import type { Clock } from "./clock.ts";
 import type { Pipe } from "./pipe.ts";
 import type { Inhabitant, Process } from "./process.ts";
@@ -23,6 +23,10 @@ export interface Mutant {
   readonly output?: (output: SessionOutput) => boolean;
   /** Credit goes back when bytes arrive, not when they are read. */
   readonly hasCreditOnReceipt?: boolean;
+  /** The session never sees its process full. */
+  readonly isUnpressed?: boolean;
+  /** Changes the core for the time of the run; returns how to undo it. */
+  readonly patch?: () => () => void;
 }
 
 export interface ShellEvents {
@@ -78,6 +82,8 @@ export class Shell implements Inhabitant {
   }
 
   bytes(bytes: Uint8Array): void {
+    if (this.#out !== undefined && !this.core.stats().isReading)
+      fail(`the ${this.#process.side} is given bytes, though its session reads none`);
     this.#process.when(() => {
       if (this.#out === undefined) return;
       this.#tap.hear(bytes);
@@ -133,8 +139,13 @@ export class Shell implements Inhabitant {
     const out = this.#out;
     this.#wantsWrite = false;
     if (out === undefined) return;
+    const before = this.core.stats().retained;
     const length = this.core.fill(NUMBER, buffer, this.#process.now);
     if (length === 0) return;
+    const { inFlightBound, retained } = this.core.stats();
+    // The last frame may pass the bound.
+    if (retained > before && retained > inFlightBound + DATA_BYTES)
+      fail(`the ${this.#process.side} has ${retained} bytes in flight, allowed ${inFlightBound}`);
     this.#idleTicks = 0;
     this.#isWriting = true;
     out.write(this.#tapped(buffer.slice(0, length)), () => {

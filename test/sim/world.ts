@@ -1,6 +1,7 @@
 // This file is one simulated run: two processes, the sessions between them, and a plan of what happens, checked after every step.
 import type { Side } from "../../src/session/index.ts";
 import { SESSION_CODES } from "../../src/wire/index.ts";
+import { checkSettled } from "./aftermath.ts";
 import { Clock } from "./clock.ts";
 import { Pair } from "./pair.ts";
 import { planOf, type PlannedEvent } from "./plan.ts";
@@ -85,7 +86,7 @@ export class World {
     this.#advance(activeMs + SETTLE_MS, () => this.#pairs.every(({ isSettled }) => isSettled));
     // What the last frames give back is still under way.
     this.#advance(this.#clock.now + LAST_FRAMES_MS);
-    for (const pair of this.#pairs) pair.checkSettled(SETTLE_MS);
+    for (const pair of this.#pairs) checkSettled(pair, SETTLE_MS);
     this.#checkDark();
     return this.#outcome();
   }
@@ -228,7 +229,7 @@ export class World {
       dark: done("dark", "darkBoth"),
       killed: done("kill"),
       drained: done("goAway"),
-      cutShort: sum(({ isCutShort }) => (isCutShort ? 1 : 0)),
+      cutShort: sum(({ isEnding }) => (isEnding ? 1 : 0)),
       closedByPeer: sum((pair) =>
         SIDES.every(
           (side) => pair.ends[side].application.closedCode === SESSION_CODES.SHUTDOWN.code,
@@ -247,6 +248,7 @@ export function simulate(
   plan: readonly PlannedEvent[] = planOf(scenarioOf(seed)),
 ): Outcome {
   const world = new World(scenarioOf(seed), plan, makeMutant);
+  const undo = makeMutant?.().patch?.();
   try {
     return world.run();
   } catch (error) {
@@ -254,5 +256,7 @@ export function simulate(
     throw new Error(`${text} (at ${world.now.toFixed(1)} ms; TUNL_SEED=${seed} replays it)`, {
       cause: error,
     });
+  } finally {
+    undo?.();
   }
 }
