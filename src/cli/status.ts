@@ -63,6 +63,7 @@ function edgeLines(edge: Answer): string[] {
       count(tunnel["connectors"], "connector"),
       count(tunnel["links"], "link"),
       count(tunnel["streams"], "stream"),
+      texts(tunnel["congestion"]).join(", "),
     ];
     lines.push(row("tunnel", [text(tunnel["name"]), ...counts, texts(tunnel["hosts"]).join(", ")]));
   }
@@ -89,6 +90,7 @@ function connectorLines(connector: Answer): string[] {
       count(connector["links"], "link"),
       count(connector["streams"], "stream"),
       typeof rtt === "number" ? formatDuration(rtt) : "",
+      text(connector["congestion"]),
     ]),
   );
   for (const route of objects(connector["routes"]))

@@ -72,6 +72,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
     certificates,
     holdMs: must(settings, "hold"),
     graceMs: must(settings, "grace"),
+    kernelTuning: settings.text("kernelTuning") !== "off",
     limits: {
       connectionsPerIp: settings.number("limits.connectionsPerIp"),
       memory: settings.number("limits.memory"),

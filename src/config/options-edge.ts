@@ -141,6 +141,15 @@ export const EDGE_KEYS: readonly Option[] = [
   {
     ...BUILT,
     commands: [],
+    key: "kernelTuning",
+    kind: "choice",
+    choices: ["on", "off"],
+    default: "on",
+    about: "Links ask the kernel for bbr and a short unsent queue, where it has them and allows it",
+  },
+  {
+    ...BUILT,
+    commands: [],
     key: "limits.connectionsPerIp",
     kind: "integer",
     default: "256",

@@ -25,7 +25,7 @@ export const LATER_FLAGS: readonly Option[] = [
 
 /** Known keys that this build does not have; a group stands for everything in it. */
 export const LATER_KEYS: readonly Option[] = [
-  ...laterKeys(1, "publicAddresses install resume kernelTuning dns grants hosts"),
+  ...laterKeys(1, "publicAddresses install resume dns grants hosts"),
   ...laterKeys(
     1,
     "certificates.email certificates.agreeToTerms certificates.directories certificates.eab certificates.challenge",

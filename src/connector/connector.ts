@@ -296,6 +296,7 @@ class RunningConnector implements Connector {
       limits: reachedLimits(),
       streams: stats?.streams ?? 0,
       rttMs: stats?.rttMs,
+      congestion: session?.tuning?.congestion,
       routes: [...this.#routes].map(([host, url]) => ({ host, url, service: this.#target.url })),
       tables: {
         ...totals.tables,

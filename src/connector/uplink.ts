@@ -190,6 +190,7 @@ export class Uplink {
         remote: link.parameters,
         trace: this.#options.trace,
         budget: this.#options.budget,
+        isTuning: true,
       },
       {
         accept: (stream, kind) => this.#events.accept(stream, kind),

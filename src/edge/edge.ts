@@ -140,6 +140,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     log,
     version: options.version,
     memory: options.limits.memory,
+    isTuning: options.kernelTuning,
     onCall: (call, live) => answerCall(calls, call, live),
     onProven: (socket) => front?.excuseLink(socket),
     onFailedProof: (address) => front?.strikeLink(address),

@@ -46,6 +46,8 @@ export interface SessionsOptions {
   readonly version: string;
   /** What all sessions may hold together, bytes; undefined: a part of the memory there is. */
   readonly memory: number | undefined;
+  /** Links may ask the kernel for what suits them. */
+  readonly isTuning: boolean;
   /** A call of a control stream came. */
   readonly onCall: (call: IncomingCall, live: LiveSession) => IncomingCallEvents;
   /** The link proved its key: it no longer counts against its source. */
@@ -179,6 +181,7 @@ export class Sessions {
         remote: proven.parameters,
         trace: traceTo(scoped),
         budget: this.#budget,
+        isTuning: this.#options.isTuning,
       },
       {
         accept: (stream, kind) =>

@@ -13,6 +13,7 @@ import {
 } from "./core/index.ts";
 import type { EstablishedLink } from "./establish.ts";
 import { giveStaging, takeStaging } from "../staging.ts";
+import type { KernelTuning } from "./kernel.ts";
 import { SocketLink } from "./link.ts";
 import type { Stream, StreamEvents } from "./stream.ts";
 
@@ -28,8 +29,12 @@ export interface SessionEvents {
 /** What a session is made of, and the memory it shares with the others of the process. */
 export interface DriverOptions extends Omit<SessionOptions, "budget"> {
   readonly budget: ProcessBudget;
+  /** False leaves the sockets of links as the kernel made them. */
+  readonly isTuning: boolean;
 }
 
+/** A link is tuned when its round trip is known: PING leaves at once, so its answer is here by then, ms. */
+const TUNE_MS = 2_000;
 /** A timer is moved only when it must fire earlier by more than this, ms. */
 const TIMER_SLACK_MS = 1;
 /** Longest timer of the runtime, ms. */
@@ -74,6 +79,7 @@ class SessionStream implements Stream {
 export class Session {
   readonly #core: SessionCore;
   readonly #budget: BudgetPart;
+  readonly #isTuning: boolean;
   readonly #events: SessionEvents;
   readonly #links = new Map<LinkNumber, SocketLink>();
   /** Links that asked for a batch. */
@@ -88,6 +94,7 @@ export class Session {
   #now = 0;
 
   constructor(options: DriverOptions, events: SessionEvents) {
+    this.#isTuning = options.isTuning;
     this.#budget = options.budget.forSession(options.side);
     // The tick lets the core look at the pressure again.
     this.#budget.whenFull = () => void this.touch();
@@ -109,6 +116,12 @@ export class Session {
     return this.#streams.size;
   }
 
+  /** What the kernel does for the first link; undefined without one. */
+  get tuning(): KernelTuning | undefined {
+    for (const link of this.#links.values()) return link.tuning;
+    return undefined;
+  }
+
   stats(): SessionStats {
     return this.#core.stats();
   }
@@ -127,6 +140,7 @@ export class Session {
     this.#links.set(number, link);
     this.#handle({ kind: "linkAttached", link: number, decoder });
     this.#handle({ kind: "linkBytes", link: number, bytes: NOTHING });
+    if (this.#isTuning) setTimeout(() => link.tune(this.stats().rttMs), TUNE_MS).unref();
     // Lost between the end of the handshake and now: no event will tell.
     if (socket.destroyed) link.fail();
   }

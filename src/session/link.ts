@@ -3,7 +3,10 @@ import type { TLSSocket } from "node:tls";
 import { noteReceived } from "../garbage.ts";
 import { giveStaging } from "../staging.ts";
 import type { LinkLoss } from "./core/index.ts";
+import { boundUnsent, type KernelTuning, tuningOf, wishForBbr } from "./kernel.ts";
 
+/** A path this short has no queue worth avoiding, ms: the kernel may take what it likes. */
+const NEAR_MS = 5;
 /** A FIN that cannot leave waits no longer, ms. */
 const CLOSE_MS = 1_000;
 
@@ -45,6 +48,17 @@ export class SocketLink {
   write(buffer: Buffer, length: number): void {
     this.#buffer = buffer;
     this.#socket.write(buffer.subarray(0, length), this.#written);
+  }
+
+  /** Asks the kernel for what suits a link of this round trip. */
+  tune(rttMs: number | undefined): void {
+    if (this.#isOver) return;
+    wishForBbr(this.#socket);
+    if (rttMs !== undefined && rttMs > NEAR_MS) boundUnsent(this.#socket);
+  }
+
+  get tuning(): KernelTuning {
+    return tuningOf(this.#socket);
   }
 
   /** No more bytes are read: the kernel's buffer fills, then the peer's. A FIN goes unnoticed meanwhile. */

@@ -80,6 +80,7 @@ describe("load", () => {
       certificates: { mode: "internal" },
       holdMs: 10_000,
       graceMs: 60_000,
+      kernelTuning: true,
       limits: {
         connectionsPerIp: 256,
         memory: undefined,

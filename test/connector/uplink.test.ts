@@ -103,6 +103,7 @@ class TestEdge implements AsyncDisposable {
             remote: link.proven.parameters,
             trace: SILENT,
             budget: new ProcessBudget(1 << 30),
+            isTuning: false,
           },
           { accept: () => undefined, status: () => undefined, fault: () => undefined },
         );

@@ -351,6 +351,7 @@ export class TestEdge implements AsyncDisposable {
           local: parameters[side],
           remote: parameters[side === "edge" ? "connector" : "edge"],
           trace: SILENT,
+          isTuning: false,
           budget: this.budget,
         },
         {

@@ -109,6 +109,7 @@ class End {
           violation: () => undefined,
         },
         budget: this.budget,
+        isTuning: false,
       },
       {
         accept: (stream) => {

@@ -200,6 +200,7 @@ function status(context: CallContext): CallBody {
       connectors: sessions.length,
       links: sessions.reduce((sum, { session }) => sum + session.stats().links, 0),
       streams: sessions.reduce((sum, { session }) => sum + session.streams, 0),
+      congestion: [...new Set(sessions.map(({ session }) => session.tuning?.congestion ?? ""))],
       hosts: [...store.snapshot.hosts]
         .filter(({ tunnel: owner }) => owner === tunnel.id)
         .map(({ host }) => host),
