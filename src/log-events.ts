@@ -52,7 +52,7 @@ export const EVENTS = {
   "link.lost": { about: "A link broke", fields: [] },
   "link.refused": { about: "An unfinished link ended", fields: ["visitor"], label: "link" },
   link: { about: "A step in the life of a link", fields: ["cause", "error"] },
-  retry: { about: "A dial failed, the next one follows", fields: ["inMs", "attempt"] },
+  retry: { about: "A dial failed, the next one follows", fields: ["inMs", "attempt", "hint"] },
   refused: { about: "The edge refused, dials go on slowly", fields: ["code", "hint"] },
   session: { about: "The other end broke the protocol", fields: ["code", "frameType"] },
   enrolled: { about: "A key was enrolled with a join line", fields: ["keyId"] },

@@ -58,13 +58,18 @@ function warnOfProxy(output: Output): void {
   );
 }
 
+const UNREACHABLE_HINT =
+  "Is tunl edge running there, and does a firewall let its port through? A proxy on the way is not in this build";
+/** Tries after which a log says what to look at: one or two fail at every restart of an edge. */
+const TRIES_BEFORE_HINT = 3;
+
 /** `--wait` is over: what to look at, where the error itself does not say. */
 function withNextStep(error: unknown): unknown {
   if (!(error instanceof TunlError) || error.code !== "EDGE_UNREACHABLE") return error;
   if (error.hint !== undefined) return error;
   return new TunlError(error.code, error.message, {
     cause: error,
-    hint: "Is tunl edge running there, and does a firewall let its port through? A proxy on the way is not in this build",
+    hint: UNREACHABLE_HINT,
   });
 }
 
@@ -146,6 +151,7 @@ class Teller implements ConnectorEvents {
     this.#output.log.warn("retry", `${text}, next try in ${formatDuration(inMs)}`, {
       inMs: Math.round(inMs),
       attempt,
+      hint: attempt === TRIES_BEFORE_HINT ? UNREACHABLE_HINT : undefined,
     });
   }
 

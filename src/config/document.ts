@@ -50,12 +50,19 @@ export function parseTree(text: string): { tree: Tree | undefined; problems: Pro
   const duplicates = document.errors.some(({ code }) => code === "DUPLICATE_KEY")
     ? findDuplicates(document)
     : undefined;
+  // One mistake is often several errors of the parser: the first of a line is the one that helps.
+  const lines = new Set<number>();
   for (const { code, message, pos } of document.errors) {
+    const span = spanOf(pos[0], pos[1]);
+    if (lines.has(span.line)) continue;
+    lines.add(span.line);
+    const hint = YAML_HINTS[code];
     problems.push({
       severity: "error",
       code: `YAML_${code}`,
       message: duplicateMessage(duplicates?.get(pos[0]), spanOf) ?? yamlMessage(code, message),
-      span: spanOf(pos[0], pos[1]),
+      span,
+      ...(hint !== undefined && { hint }),
     });
   }
   // `%YAML 1.1` would turn `yes` into true and 010 into 8.
@@ -226,10 +233,22 @@ function duplicateMessage(
   return `Key "${name}" stands here again, first in line ${spanOf(first, first + 1).line}`;
 }
 
+const YAML_HINTS: Readonly<Record<string, string>> = {
+  BLOCK_AS_IMPLICIT_KEY:
+    "Put a value with a colon in quotes; let keys of one level begin in the same column",
+  BAD_INDENT: "Let keys of one level begin in the same column, and close every bracket",
+  UNEXPECTED_TOKEN: "Check the quotes of this line, and the column in which it begins",
+};
+
 /** The library's sentences for the mistakes people make, in ours; the rest as it comes, on one line. */
 function yamlMessage(code: string, message: string): string {
   if (code === "DUPLICATE_KEY") return "This key stands here twice";
+  if (code === "MISSING_CHAR")
+    return "A quote or bracket was opened and is not closed before this place";
   if (code === "TAB_AS_INDENT") return "A tab indents this line, expected spaces";
   if (code === "MULTIPLE_DOCS") return "A second document begins here, expected one";
+  if (code === "BLOCK_AS_IMPLICIT_KEY") return "A second key begins inside of this value";
+  if (code === "BAD_INDENT" && message.startsWith("All mapping items"))
+    return "This key begins in another column than those before it";
   return `Not valid YAML: ${message.split("\n")[0]?.replace(/\.$/, "")}`;
 }

@@ -9,6 +9,8 @@ import type { Problem } from "./report.ts";
 const OTHERS_READ = 0o004;
 const OTHERS_WRITE = 0o002;
 
+const UNREADABLE_HINT = "Give the path of a file that is there and that this user may read";
+
 /** The first of `names` in `directory`, as a path. */
 export function findFile(directory: string, names: readonly string[]): string | undefined {
   return names.map((name) => join(directory, name)).find((path) => existsSync(path));
@@ -38,6 +40,7 @@ export function readText(path: string, name: string): string {
     if (error instanceof TunlError) throw error;
     throw new TunlError("CONFIG_INVALID", `${what} cannot be read: ${reasonOf(error)}`, {
       cause: error,
+      hint: UNREADABLE_HINT,
     });
   }
   try {
@@ -90,6 +93,7 @@ export function checkFile(path: string, kind: "config" | "secret", what: string)
         severity: "error",
         code: "FILE_MISSING",
         message: `${what} "${path}" cannot be read: ${reasonOf(error)}`,
+        hint: UNREADABLE_HINT,
       },
     ];
   }

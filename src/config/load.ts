@@ -199,7 +199,7 @@ function read(command: CommandName, { flags, surroundings, directory }: LoadInpu
       ? []
       : checkFile(path, "config", "This file").map((problem) => ({
           ...problem,
-          hint: "Run chmod o-w on it",
+          hint: `Run chmod o-w ${showPath(path, found.home)}`,
         }));
   const file = source === undefined ? undefined : readEdgeFile(source.text);
   const placed =

@@ -74,11 +74,11 @@ function read(
     case "text":
       return text.length <= MAX_TEXT && !CONTROL.test(text) ? text : undefined;
     case "hostname":
-      return canonicalName(text);
+      return canonicalName(text) ?? nameInside(text);
     case "pattern":
       return canonicalPattern(text);
     case "label":
-      return isLabel(text) ? text.toLowerCase() : undefined;
+      return isLabel(text) ? text.toLowerCase() : labelInside(text);
     case "reserved":
       return isReserved(text) ? text.toLowerCase() : undefined;
     case "path":
@@ -86,7 +86,7 @@ function read(
     case "listen":
       return readListen(text);
     case "peer":
-      return readPeer(text);
+      return readPeer(text) ?? nameInside(text);
     case "socket":
       return readSocket(text, base);
     case "duration":
@@ -162,6 +162,20 @@ function readSocket(
   if (text.startsWith("/")) return { expected: "unix:PATH", hint: `Write unix:${text}` };
   if (!text.startsWith("unix:") || text.length === 5 || CONTROL.test(text)) return undefined;
   return resolvePath(text.slice(5), base);
+}
+
+/** A URL where a name belongs is mostly one copied from a browser. */
+function nameInside(text: string): { expected: string; hint: string } | undefined {
+  const host = /^https?:\/\/([^/:?#]+)(?::\d+)?(?:[/?#].*)?$/i.exec(text)?.[1];
+  const name = host === undefined ? undefined : canonicalName(host);
+  return name === undefined ? undefined : { expected: "a hostname alone", hint: `Write ${name}` };
+}
+
+/** A whole name where its first label belongs. */
+function labelInside(text: string): { expected: string; hint: string } | undefined {
+  const label = text.split(".")[0] as string;
+  if (canonicalName(text) === undefined || !isLabel(label)) return undefined;
+  return { expected: "one label", hint: `Write ${label}, or give the whole name with --host` };
 }
 
 function canonicalPattern(text: string): string | undefined {

@@ -106,9 +106,14 @@ export function refusedName(host: string, code: string, text: string): TunlError
   const message = text === "" ? `The edge does not give ${host} to this tunnel` : text;
   return new TunlError(code, message, {
     retryable: !FINAL_REFUSALS.has(code),
-    hint:
-      code === "HOSTNAME_TAKEN"
-        ? "Choose another --name or --host"
-        : `Ask the edge's owner for a line that allows it: tunl edge invite --host ${host}`,
+    hint: hintOf(host, code),
   });
+}
+
+function hintOf(host: string, code: string): string {
+  if (code === "HOSTNAME_TAKEN") return "Choose another --name or --host";
+  if (code === "HOSTNAME_LIMIT")
+    return "Serve fewer names, or join as another tunnel with a new line of tunl edge invite";
+  // The edge's owner may not be able to give it either: reserved labels are told there.
+  return `Choose another name, or ask the edge's owner for a line that allows it: tunl edge invite --host ${host}`;
 }

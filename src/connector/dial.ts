@@ -14,6 +14,7 @@ import {
   systemLookup,
 } from "./addresses.ts";
 import { type AttemptError, race } from "./race.ts";
+import { wordsOf } from "./system-words.ts";
 
 /** The one protocol offered: whatever else listens there refuses the handshake. */
 export const LINK_PROTOCOL = "tunl/1";
@@ -85,7 +86,11 @@ class Dial {
       const last = literalAddress(this.#options.lastGood ?? "");
       if (addresses.length > 0) this.#connect(alternate(addresses));
       else if (last !== undefined) this.#connect([last]);
-      else this.#fail(`Cannot resolve "${host}": ${error?.code ?? "no address"}`, error);
+      else
+        this.#fail(
+          `Cannot resolve "${host}": ${error === undefined ? "no address" : wordsOf(error)}`,
+          error,
+        );
     });
   }
 
@@ -122,7 +127,7 @@ class Dial {
     const secured = connectTls(settings);
     this.#socket = secured;
     secured.on("error", (error: NodeJS.ErrnoException) => {
-      this.#fail(`TLS handshake with ${place} failed: ${error.code ?? error.message}`, error);
+      this.#fail(`TLS handshake with ${place} failed: ${wordsOf(error)}`, error);
     });
     secured.once("close", () =>
       this.#fail(`TLS handshake with ${place} failed: connection closed`),
@@ -130,9 +135,7 @@ class Dial {
     secured.once("secureConnect", () => {
       if (this.#isOver) return;
       if (secured.alpnProtocol !== LINK_PROTOCOL) {
-        return this.#fail(
-          `TLS handshake with ${place} failed: the server does not speak ${LINK_PROTOCOL}`,
-        );
+        return this.#fail(`TLS handshake with ${place} failed: that server is no edge`);
       }
       this.#finish();
       this.#resolve({ socket: secured, address });
@@ -175,8 +178,12 @@ function placeOf(host: string, port: number): string {
 }
 
 function refusal(errors: readonly AttemptError[], port: number): string {
-  const reasons = errors.map(({ where, error }) => {
-    return `${placeOf(where, port)} failed: ${error.code ?? error.message}`;
-  });
-  return `Dialling ${reasons.join(", ")}`;
+  // Both addresses of a name mostly fail alike, which is said once.
+  const places = new Map<string, string[]>();
+  for (const { where, error } of errors) {
+    const reason = wordsOf(error);
+    places.set(reason, [...(places.get(reason) ?? []), placeOf(where, port)]);
+  }
+  const texts = [...places].map(([reason, alike]) => `${alike.join(" and ")} failed: ${reason}`);
+  return `Dialling ${texts.join(", ")}`;
 }

@@ -30,6 +30,14 @@ export function bracketed(text: string): string | undefined {
   return isIP(text) === 6 ? `[${text}]` : undefined;
 }
 
+/** The same URL with the scheme that was probably meant: `htp://…`. */
+export function nearScheme(text: string): string | undefined {
+  const [, scheme = "", rest = ""] =
+    /^([a-z][a-z0-9+.-]*)(:\/\/.*)$/is.exec(withoutUserInfo(text)) ?? [];
+  const meant = nearest(scheme, ["http", "https"]);
+  return meant === undefined ? undefined : `${meant}${rest}`;
+}
+
 /** Forms that may have been meant, the likeliest first; the caller names the first one that it takes itself. */
 export function likelyForms(text: string): readonly string[] {
   const typed = withoutUserInfo(text).trim();

@@ -3,7 +3,7 @@ import { isIP } from "node:net";
 import { domainToASCII } from "node:url";
 
 import { TunlError } from "../errors.ts";
-import { bracketed, isFile, likelyForms, withoutUserInfo } from "./target-forms.ts";
+import { bracketed, isFile, likelyForms, nearScheme, withoutUserInfo } from "./target-forms.ts";
 
 /** An HTTP service on TCP. */
 export interface HttpTarget {
@@ -97,7 +97,7 @@ function parse(text: string): Target {
   if (url === null) return bareTarget(text);
   const scheme = (url[1] as string).toLowerCase();
   if (!["http", "https", "ws", "wss"].includes(scheme))
-    throw unsupported(text, `scheme "${scheme}" is not HTTP`);
+    throw unsupported(text, `scheme "${scheme}" is not HTTP`, nearScheme(text));
   return httpTarget(scheme === "http" || scheme === "ws" ? "http" : "https", url[2] as string);
 }
 
@@ -184,8 +184,9 @@ function statusTarget(digits: string | undefined): StaticTarget {
   return { kind: "static", status, url: `http_status:${status}` };
 }
 
-function unsupported(text: string, reason: string): TunlError {
+function unsupported(text: string, reason: string, meant?: string): TunlError {
+  const works = meant !== undefined && isTarget(meant) ? meant : undefined;
   return new TunlError("TARGET_UNSUPPORTED", `Cannot serve "${withoutUserInfo(text)}": ${reason}`, {
-    hint: SERVED_FORMS,
+    hint: works === undefined ? SERVED_FORMS : `A form that works: ${works}`,
   });
 }

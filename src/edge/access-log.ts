@@ -37,9 +37,14 @@ export function logRequest(log: Logger, request: CanonicalRequest, outcome: Outc
 }
 
 /** Writes the line of a request that no tunnel saw. */
-export function logAnswered(log: Logger, request: CanonicalRequest, code: AnswerCode): void {
+export function logAnswered(
+  log: Logger,
+  request: CanonicalRequest,
+  code: AnswerCode,
+  bytesOut: number,
+): void {
   const { status } = ANSWERS[code];
-  logRequest(log, request, { status, code, ms: 0, bytesIn: 0, bytesOut: 0, tunnel: undefined });
+  logRequest(log, request, { status, code, ms: 0, bytesIn: 0, bytesOut, tunnel: undefined });
 }
 
 /** The path without its query: queries carry secrets and are never logged (product.md §8). */

@@ -7,8 +7,8 @@ import type { Serve, Visit } from "./visit.ts";
 
 /** Answers a request that no tunnel sees. */
 function refuse({ options }: Pipeline, visit: Visit, code: AnswerCode): void {
-  sendAnswer(visit, code);
-  if (options.accessLog) logAnswered(options.log, visit.request, code);
+  const bytesOut = sendAnswer(visit, code);
+  if (options.accessLog) logAnswered(options.log, visit.request, code, bytesOut);
 }
 
 /** The pipeline of one edge. */

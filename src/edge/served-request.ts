@@ -213,7 +213,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     this.#code = code;
     this.#answered(ANSWERS[code].status);
     if (this.#upload !== undefined) this.#upload.isDropped = true;
-    sendAnswer(this.#visit, code, retryAfter);
+    this.#bytesOut = sendAnswer(this.#visit, code, retryAfter);
     this.#over();
   }
 
@@ -293,11 +293,20 @@ function isGrpc({ request }: Visit): boolean {
   return GRPC.test(latin1(request.fields, 0, request.fields.length));
 }
 
-/** Answers a request ourselves. The body is not read: the listener drops it within its bounds. */
-export function sendAnswer({ request, reply }: Visit, code: AnswerCode, retryAfter?: number): void {
+/**
+ * Answers a request ourselves. The body is not read: the listener drops it within its bounds.
+ *
+ * @returns Body bytes of the answer.
+ */
+export function sendAnswer(
+  { request, reply }: Visit,
+  code: AnswerCode,
+  retryAfter?: number,
+): number {
   const { status, reason, fields, body } = answer(code, contextOf(request, retryAfter));
   const hasBody = request.method !== "HEAD";
   reply.head({ status, reason, fields, length: body.length, hasBody });
   if (hasBody) reply.body(body);
   reply.end(undefined);
+  return hasBody ? body.length : 0;
 }

@@ -199,8 +199,15 @@ function read(text: string, path: string): Fields {
     });
   const object = parseObject(text);
   if (object === undefined) throw fail("no JSON object", "one that tunl wrote");
-  if ("TunnelSecret" in object)
-    throw fail("Cloudflare credentials (key TunnelSecret)", "tunl ones");
+  if ("TunnelSecret" in object) {
+    throw new TunlError(
+      "BAD_CREDENTIALS",
+      `"${path}" holds Cloudflare credentials (key TunnelSecret), expected tunl ones`,
+      {
+        hint: "Join an edge of your own: tunl connect TARGET --join LINE, with a line of tunl edge invite",
+      },
+    );
+  }
 
   const value = (name: string): unknown => (Object.hasOwn(object, name) ? object[name] : undefined);
   const refuse = (name: string, expected: string): TunlError => {

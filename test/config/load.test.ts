@@ -306,7 +306,7 @@ describe("load", () => {
     const start = given({ file: "grace: 1s", flags: INTERNAL });
     chmodSync(join(start.surroundings.home, "edge.yml"), 0o666);
     expect(refusal(() => loadEdge(start)).message).toBe(
-      "✖ edge.yml This file can be changed by every user (mode 0666), expected 0644\n    Run chmod o-w on it",
+      "✖ edge.yml This file can be changed by every user (mode 0666), expected 0644\n    Run chmod o-w ~/edge.yml",
     );
   });
 

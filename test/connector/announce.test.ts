@@ -67,7 +67,7 @@ describe("a refused name", () => {
     const { message, hint } = refusedName("a.example.com", "HOSTNAME_TAKEN", "");
     expect(message).toContain("a.example.com");
     expect(hint).toContain("--name");
-    expect(refusedName("a.example.com", "HOSTNAME_LIMIT", "").hint).toContain("owner");
+    expect(refusedName("a.example.com", "HOSTNAME_LIMIT", "").hint).toContain("tunl edge invite");
   });
 });
 

@@ -1,6 +1,7 @@
 // This file is the access log of both ends: the fields of a request, the same id everywhere, and silence where it is off. product.md §8.
 import { describe, expect, test } from "bun:test";
 import {
+  answered,
   App,
   CAN_RUN,
   curl,
@@ -66,6 +67,7 @@ describe.skipIf(!CAN_RUN)("access log", () => {
       code: "NO_ROUTE",
     });
     expect(none.stdout).toContain(String(line["requestId"]));
+    expect(line["bytesOut"]).toBe(answered(none).body.length);
     expect("tunnel" in line).toBe(false);
   });
 

@@ -58,6 +58,12 @@ async function explain(error: unknown, listen: ListenAddress, option: string): P
         cause: error,
         hint: `Run with sudo, or setcap cap_net_bind_service=+ep ${process.execPath}`,
       });
+    case "EADDRNOTAVAIL":
+      return new TunlError(
+        "LISTEN_FAILED",
+        `Binding ${where} failed: this machine does not have that address`,
+        { cause: error, hint: `Choose an address of this machine with ${option}, or none for all` },
+      );
     default:
       return new TunlError("LISTEN_FAILED", `Binding ${where} failed: ${codeOf(error)}`, {
         cause: error,

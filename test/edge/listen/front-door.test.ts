@@ -610,7 +610,7 @@ describe("binding", () => {
     const error = await refusal(bind(createServer(), { host: "192.0.2.1", port: 0 }, "--http"));
     expect([error.code, error.message]).toEqual([
       "LISTEN_FAILED",
-      "Binding 192.0.2.1:0 failed: EADDRNOTAVAIL",
+      "Binding 192.0.2.1:0 failed: this machine does not have that address",
     ]);
   });
 
