@@ -28,7 +28,7 @@ describe("ip", () => {
     expect(hex("64:ff9b::192.0.2.1")).toBe("0064ff9b0000000000000000c0000201");
   });
 
-  test("folds an IPv4 address mapped into IPv6", () => {
+  test("folds an IPv4 address mapped into IPv6, so every spelling decides alike [CVE-2026-39409]", () => {
     expect(hex("::ffff:192.0.2.1")).toBe("c0000201");
     expect(hex("::FFFF:c000:0201")).toBe("c0000201");
     expect(parseIp("::fffe:192.0.2.1")).toHaveLength(16);

@@ -87,7 +87,7 @@ describe("hostile working directory", () => {
   }, 20_000);
 
   test.skipIf(!IS_BUILT)(
-    "the executable loads nothing of it",
+    "the executable loads nothing of the directory it is started in [CVE-2020-24356]",
     async () => {
       using home = new Home();
       using place = new Home();

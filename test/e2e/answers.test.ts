@@ -45,7 +45,7 @@ describe.skipIf(!CAN_RUN)("answers of the edge itself", () => {
     expect([textType, text.trimEnd().includes("\n")]).toEqual(["text/plain; charset=utf-8", false]);
   });
 
-  test("a name without a certificate here gets a TLS alert, not a default certificate", async () => {
+  test("a name without a certificate here gets a TLS alert, not a default certificate [CVE-2018-19148]", async () => {
     const { code, stderr } = await curl(edge, [url("elsewhere.example")]);
     expect(code).toBe(35);
     expect(stderr).toContain("unrecognized name");

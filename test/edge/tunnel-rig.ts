@@ -287,6 +287,8 @@ export class TestEdge implements AsyncDisposable {
   readonly service: Service;
   /** Of the sessions at both ends. */
   readonly budget = new ProcessBudget(1_024 * MIB);
+  /** Who has the names below example.com. */
+  owner: string | undefined = TUNNEL;
   /** When the tunnel was last here, wall clock. */
   seenAt: number | undefined = Date.now();
   readonly #door: TlsDoor;
@@ -298,7 +300,7 @@ export class TestEdge implements AsyncDisposable {
     this.#door = door;
     this.service = createService({
       grants: {
-        ownerOf: (host) => (host.endsWith(".example.com") ? TUNNEL : undefined),
+        ownerOf: (host) => (host.endsWith(".example.com") ? this.owner : undefined),
         hasForeignBelow: () => false,
       },
       presence: { lastSeen: () => this.seenAt },

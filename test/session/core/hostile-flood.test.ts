@@ -32,7 +32,7 @@ function deaf(streams: number): ScriptedPeer {
 }
 
 describe("control that is never read", () => {
-  test(`stays within 1 MiB over ${FLOOD} frames`, () => {
+  test(`stays within 1 MiB over ${FLOOD} frames and replies [CVE-2024-32984, CVE-2023-49295, CVE-2024-22189]`, () => {
     const streams = 1_000;
     const peer = deaf(streams);
     for (let ordinal = 0; ordinal < streams; ordinal++) peer.open(peer.theirs(ordinal), pattern(1));

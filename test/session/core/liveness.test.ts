@@ -45,7 +45,7 @@ describe("liveness", () => {
     expect(liveness.check(20 + SILENCE_MS, 0)).toBe("lost");
   });
 
-  test("takes any byte as a sign of life", () => {
+  test("takes any byte as a sign of life, so a saturated link keeps its session [frp 5526]", () => {
     const liveness = answered();
     liveness.heard(10_000);
     expect(liveness.check(20 + SILENCE_MS, 0)).toBe("quiet");
