@@ -1,10 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { once } from "node:events";
-import { cpSync, readdirSync, readFileSync } from "node:fs";
-import { createServer as createOrigin } from "node:http";
-import { type AddressInfo, connect as connectTcp, createServer, type Server } from "node:net";
+import { cpSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
-import { connect } from "node:tls";
 import {
   answered,
   App,
@@ -17,9 +13,7 @@ import {
   Tunnel,
   valuesOf,
 } from "../e2e/rig.ts";
-import { Visitor } from "../e2e/visitor.ts";
-import { eventually, Program, SEARCH_PATH } from "./program.ts";
-import { within } from "../within.ts";
+import { eventually } from "./program.ts";
 import { Home, type Running, tunl } from "./tunl.ts";
 
 /** URL of the route that a connector was given. */
@@ -43,48 +37,6 @@ const NO_HOLD = ["--hold", "0"];
 async function stop(process: Running): Promise<void> {
   process.signal("SIGTERM");
   expect((await process.ended).code).toBe(0);
-}
-
-/** A way to the edge that takes little at a time of what the connector sends, so that the rest waits in the connector. */
-class SlowWay implements AsyncDisposable {
-  /** Per turn, bytes and ms: about 400 KiB a second. */
-  static readonly #PART = 20 << 10;
-  static readonly #TURN_MS = 50;
-  readonly #server: Server;
-  readonly #timers = new Set<Timer>();
-
-  private constructor(edgePort: number) {
-    this.#server = createServer({ highWaterMark: SlowWay.#PART }, (near) => {
-      const far = connectTcp(edgePort, "127.0.0.1");
-      // Either end is killed or stopped here; the other one sees it by the end of its own.
-      near.on("error", () => far.destroy());
-      far.on("error", () => near.destroy());
-      far.pipe(near);
-      near.on("readable", () => undefined);
-      const timer = setInterval(() => {
-        const part: Buffer | null = near.read(Math.min(SlowWay.#PART, near.readableLength));
-        if (part !== null) far.write(part);
-        if (near.readableEnded) far.end();
-      }, SlowWay.#TURN_MS);
-      this.#timers.add(timer);
-    });
-  }
-
-  static async open(edgePort: number): Promise<SlowWay> {
-    const way = new SlowWay(edgePort);
-    way.#server.listen(0, "127.0.0.1");
-    await within(once(way.#server, "listening"), "the slow way");
-    return way;
-  }
-
-  get port(): number {
-    return (this.#server.address() as AddressInfo).port;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const timer of this.#timers) clearInterval(timer);
-    this.#server.close();
-  }
 }
 
 describe.skipIf(!CAN_RUN)("restarts", () => {
@@ -309,172 +261,5 @@ describe.skipIf(!CAN_RUN)("restarts", () => {
       await connector.ended;
     }
     expect.assertions(6);
-  });
-});
-
-describe.skipIf(!CAN_RUN)("drain", () => {
-  let app: App;
-
-  beforeAll(async () => {
-    app = await App.start();
-  });
-
-  afterAll(async () => {
-    await app?.[Symbol.asyncDispose]();
-  });
-
-  /** A request that takes a second, once its first bytes are here. */
-  async function beginSlow(tunnel: Tunnel, path: string): Promise<Program> {
-    const { ca, port } = tunnel.edge;
-    const visitor = new Program(
-      [
-        ...["curl", "-sSNv", "--cacert", ca, "--connect-to", `::127.0.0.1:${port}`],
-        tunnel.url(path),
-      ],
-      { environment: { PATH: SEARCH_PATH } },
-    );
-    await visitor.line(/< HTTP\/1\.1 200/);
-    return visitor;
-  }
-
-  test.each(["edge", "connector"] as const)(
-    "SIGTERM of the %s: a request in progress finishes, new ones are refused, exit 0",
-    async (side) => {
-      await using tunnel = await Tunnel.start({
-        target: String(app.port),
-        name: `drain-${side}`,
-        edgeFlags: NO_HOLD,
-      });
-      const stopping = side === "edge" ? tunnel.edge.process : tunnel.connector;
-      await using visitor = await beginSlow(tunnel, "/drip/1000");
-      stopping.signal("SIGTERM");
-      await stopping.event("draining");
-      const refused = await tunnel.curl("/bytes/1", ["-i"]);
-      if (side === "edge")
-        expect(refused.code).toBe(7); // Nobody listens any more.
-      else expect(answered(refused).status).toBe(503);
-      const { code, stdout } = await visitor.ended;
-      expect([code, stdout]).toEqual([0, "01234567890123456789"]);
-      const end = await stopping.ended;
-      expect(end.code).toBe(0);
-      expect(end.stderr.trimEnd().split("\n").at(-1)).toContain('"event":"stopped"');
-    },
-  );
-
-  test.each(["edge", "connector"] as const)(
-    "a second signal ends the %s at once: 143, and 130 by Ctrl-C",
-    async (side) => {
-      for (const [signal, expected] of [
-        ["SIGTERM", 143],
-        ["SIGINT", 130],
-      ] as const) {
-        await using tunnel = await Tunnel.start({
-          target: String(app.port),
-          name: `forced-${side}-${expected}`,
-        });
-        const stopping = side === "edge" ? tunnel.edge.process : tunnel.connector;
-        await using visitor = await beginSlow(tunnel, "/begin/length");
-        stopping.signal("SIGTERM");
-        await stopping.event("draining");
-        const startedAt = performance.now();
-        stopping.signal(signal);
-        expect((await stopping.ended).code).toBe(expected);
-        expect(performance.now() - startedAt).toBeLessThan(2_000);
-        // Its request was cut, and looks like it.
-        expect((await visitor.ended).code).not.toBe(0);
-      }
-      expect.assertions(6);
-    },
-  );
-
-  test("a response that the origin has given arrives whole, however slow the way and the visitor, exit 0", async () => {
-    const size = 900_000;
-    const given = Promise.withResolvers<void>();
-    const origin = createOrigin((_request, response) => {
-      response.on("finish", () => given.resolve());
-      response.end(Buffer.alloc(size, "w"));
-    });
-    origin.listen(0, "127.0.0.1");
-    await within(once(origin, "listening"), "the origin");
-    const { port } = origin.address() as AddressInfo;
-    try {
-      await using edge = await TestEdge.start();
-      await using way = await SlowWay.open(edge.port);
-      using home = new Home();
-      const line = (await edge.invite()).replace(`:${edge.port}/`, `:${way.port}/`);
-      const words = ["--name", "slow", "--join", line];
-      await using connector = startConnector(String(port), words, { home: home.path });
-      await connector.event("route");
-      await using visitor = new Program(
-        [
-          ...["curl", "-sSN", "--cacert", edge.ca, "--limit-rate", "500k"],
-          ...["--connect-to", `::127.0.0.1:${edge.port}`],
-          `https://slow.${DOMAIN}:${edge.port}/`,
-        ],
-        { environment: { PATH: SEARCH_PATH } },
-      );
-      await within(given.promise, "the whole response of the origin");
-      connector.signal("SIGTERM");
-      await connector.event("draining");
-      // Most of it is still to come.
-      expect(visitor.output.length).toBeLessThan(size / 2);
-      const { code, stdout } = await visitor.ended;
-      expect([code, stdout.length]).toEqual([0, size]);
-      expect((await connector.ended).code).toBe(0);
-    } finally {
-      origin.close();
-    }
-  });
-
-  test("requests on their way at the moment of SIGTERM get their answers: no 502", async () => {
-    await using tunnel = await Tunnel.start({
-      target: String(app.port),
-      name: "busy",
-      edgeFlags: NO_HOLD,
-    });
-    const answers: Record<string, number> = {};
-    const isBusy = Promise.withResolvers<void>();
-    let count = 0;
-    const visit = async (): Promise<void> => {
-      using visitor = await Visitor.open(tunnel.edge, tunnel.host);
-      for (;;) {
-        visitor.send(`GET /bytes/1 HTTP/1.1\r\nHost: ${visitor.authority}\r\n\r\n`);
-        const { status, error = "", isKept } = await visitor.answer();
-        const kind = `${status} ${error}`.trim();
-        answers[kind] = (answers[kind] ?? 0) + 1;
-        count += 1;
-        if (count === 200) isBusy.resolve();
-        if (status !== 200 || !isKept) return;
-      }
-    };
-    const visits = Promise.all(Array.from({ length: 16 }, visit));
-    await within(isBusy.promise, "200 answers");
-    tunnel.connector.signal("SIGTERM");
-    expect((await tunnel.connector.ended).code).toBe(0);
-    // Each one asks until it hears that the tunnel is offline.
-    await within(visits, "the last answers");
-    expect(answers).toEqual({ "200": count - 16, "503 TUNNEL_OFFLINE": 16 });
-  });
-
-  test("a connector without requests stops within 1.5 s", async () => {
-    await using tunnel = await Tunnel.start({ target: String(app.port), name: "alone" });
-    expect((await tunnel.get("/bytes/1")).status).toBe(200);
-    const startedAt = performance.now();
-    await stop(tunnel.connector);
-    expect(performance.now() - startedAt).toBeLessThan(1_500);
-  });
-
-  test("an idle pair stops within a second, whoever keeps a connection to the edge", async () => {
-    await using tunnel = await Tunnel.start({ target: String(app.port), name: "idle" });
-    const { host, edge } = tunnel;
-    const ca = readFileSync(edge.ca);
-    const kept = connect({ host: "127.0.0.1", port: edge.port, servername: host, ca });
-    kept.write(`GET /bytes/1 HTTP/1.1\r\nHost: ${host}:${edge.port}\r\n\r\n`);
-    await within(once(kept, "data"), "the answer");
-    const startedAt = performance.now();
-    await stop(tunnel.connector);
-    await stop(edge.process);
-    expect(performance.now() - startedAt).toBeLessThan(1_500);
-    kept.destroy();
   });
 });
