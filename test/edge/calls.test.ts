@@ -44,13 +44,16 @@ class Claims {
 /** An edge as far as calls go, and one session of it. */
 class Desk {
   readonly claims = new Claims();
+  /** Names of which the store was told that they are in use. */
+  readonly touched: string[] = [];
   readonly live: LiveSession;
   readonly #context: CallContext;
 
   constructor(kind: "tunnel" | "account" = "tunnel") {
     const { claims } = this;
-    const store: Pick<Store, "claimHost" | "randomHost" | "snapshot"> = {
+    const store: Pick<Store, "claimHost" | "randomHost" | "snapshot" | "touchHost"> = {
       snapshot: new Snapshot(),
+      touchHost: (host) => this.touched.push(host),
       claimHost: (_owner, host) => claims.claim(host) as ReturnType<Store["claimHost"]>,
       randomHost: (_owner, key) => claims.claim(key) as ReturnType<Store["randomHost"]>,
     };
@@ -134,7 +137,7 @@ describe("calls", () => {
   test("an announcement claims one name after the other and tells of each", async () => {
     const desk = new Desk();
     const hosts = ["a.example.com", "taken.example.com", "surplus.example.com", "b.example.com"];
-    const { stream } = desk.call("announce", { hosts, random: "http://localhost:1" });
+    const { stream, events } = desk.call("announce", { hosts, random: "http://localhost:1" });
     expect(desk.claims.asked).toEqual(["a.example.com"]);
     for (let pass = 0; pass < 5; pass++) await desk.claims.pass();
     expect(desk.claims.asked).toEqual([...hosts, "http://localhost:1"]);
@@ -147,6 +150,11 @@ describe("calls", () => {
     ]);
     expect(desk.live.hosts).toEqual(["a.example.com", "b.example.com", "http://localhost:1"]);
     expect(stream.log).toEqual([]);
+    // In use from now on, and last at its end.
+    expect(desk.touched).toEqual(desk.live.hosts);
+    const served = [...desk.live.hosts];
+    events.ended();
+    expect(desk.touched).toEqual([...served, ...served]);
   });
 
   test("a call reset in the middle makes no further claims and serves nothing", async () => {

@@ -146,6 +146,7 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
       await context.cover(host);
       if (isOver) return;
       served.push(host);
+      context.store.touchHost(host);
       live.announce(call, { hosts: [...served], takesRest: rest });
       call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
     } catch (error) {
@@ -176,6 +177,7 @@ function announce(context: CallContext, call: IncomingCall, live: LiveSession): 
     isKept: true,
     ended: () => {
       isOver = true;
+      for (const host of served) context.store.touchHost(host);
       live.withdraw(call);
     },
   };
