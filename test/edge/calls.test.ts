@@ -151,8 +151,8 @@ describe("calls", () => {
     expect(desk.live.hosts).toEqual(["a.example.com", "b.example.com", "http://localhost:1"]);
     expect(stream.log).toEqual([]);
     // In use from now on, and last at its end.
-    expect(desk.touched).toEqual(desk.live.hosts);
     const served = [...desk.live.hosts];
+    expect(desk.touched).toEqual(served);
     events.ended();
     expect(desk.touched).toEqual([...served, ...served]);
   });

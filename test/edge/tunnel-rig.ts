@@ -112,7 +112,6 @@ class TestBody implements VisitorBody {
 export class TestVisit implements Visit {
   readonly request: CanonicalRequest;
   readonly body: TestBody;
-  readonly outcome: Promise<Outcome>;
   events: ReplyEvents | undefined;
   isHeadSent = false;
   isOver = false;
@@ -125,7 +124,6 @@ export class TestVisit implements Visit {
   constructor(setup: VisitSetup = {}) {
     const { method = setup.body === undefined ? "GET" : "POST", host = HOST } = setup;
     this.body = new TestBody(setup);
-    this.outcome = within(this.#settled.promise, `the answer to ${method} ${host}`);
     this.request = {
       id: randomBytes(16),
       method,
@@ -145,6 +143,11 @@ export class TestVisit implements Visit {
 
   get id(): string {
     return hex(this.request.id);
+  }
+
+  get outcome(): Promise<Outcome> {
+    const { method, host } = this.request;
+    return within(this.#settled.promise, `the answer to ${method} ${host}`);
   }
 
   leave(): void {
@@ -259,20 +262,12 @@ export class TestConnector {
   readonly session: Session;
   readonly live: LiveSession;
   readonly service: OriginService;
-  readonly closed: Promise<void>;
 
-  constructor(
-    session: Session,
-    live: LiveSession,
-    origin: CountingOrigin,
-    service: OriginService,
-    closed: Promise<void>,
-  ) {
+  constructor(session: Session, live: LiveSession, origin: CountingOrigin, service: OriginService) {
     this.session = session;
     this.live = live;
     this.origin = origin;
     this.service = service;
-    this.closed = closed;
   }
 }
 
@@ -345,7 +340,6 @@ export class TestEdge implements AsyncDisposable {
         ...(setup.streams !== undefined && { initialMaxStreams: setup.streams }),
       },
     };
-    const over = Promise.withResolvers<void>();
     const make = (side: Side): Session =>
       new Session(
         {
@@ -359,9 +353,7 @@ export class TestEdge implements AsyncDisposable {
         {
           accept: (stream) => (side === "connector" && takes ? service.serve(stream) : undefined),
           status: ({ name }) => {
-            if (name !== "closed") return;
-            if (side === "edge") this.registry.remove(live);
-            else over.resolve();
+            if (name === "closed" && side === "edge") this.registry.remove(live);
           },
           fault: (error) => {
             throw error;
@@ -382,7 +374,7 @@ export class TestEdge implements AsyncDisposable {
     }
     this.registry.add(live);
     live.announce(this, { hosts, takesRest: false });
-    return new TestConnector(session, live, origin, service, within(over.promise, "its end"));
+    return new TestConnector(session, live, origin, service);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
