@@ -86,7 +86,6 @@ export class CanonicalRequests {
   readonly #tls: CanonicalRequest["tls"];
   readonly #loopMark: string;
   readonly #rules: RequestFieldRules;
-  readonly #lines = new LineBuffer();
   /** End of our last line: the digits of the request id. */
   readonly #idLine = new Uint8Array(ID_LINE_BYTES);
   /** The Host value that the three members below belong to. */
@@ -118,20 +117,21 @@ export class CanonicalRequests {
       if (code !== undefined) return this.#refuse(code, id, fields, undefined);
     }
     if (hasLoopMark(fields, this.#loopMark)) return this.#refuse("LOOP", id, fields, this.#host);
-    this.#lines.clear();
+    lines.clear();
     const acceptsTrailers = this.#keepFields(fields);
     if (acceptsTrailers === undefined) return this.#refuse("BAD_REQUEST", id, fields, this.#host);
-    this.#lines.append(this.#ours);
+    lines.append(this.#ours);
     writeHex(id, this.#idLine);
-    this.#lines.append(this.#idLine);
+    lines.append(this.#idLine);
     return Object.freeze({
       id,
       method: head.method,
       host: this.#host,
       authority: this.#authority,
       scheme: this.#peer.scheme,
-      target: originForm(head.target, head.method),
-      fields: this.#lines.take(),
+      // A copy: a view would keep the whole head, as long as the request lasts.
+      target: cloneBytes(originForm(head.target, head.method)),
+      fields: lines.take(),
       upgrade: head.upgrade,
       acceptsTrailers,
       visitor: this.#visitor,
@@ -144,7 +144,7 @@ export class CanonicalRequests {
   /** Steps 1 to 3 and 5 of http.md §7. @returns Whether trailers are accepted; undefined when the request is refused. */
   #keepFields(fields: HeaderBlock): boolean | undefined {
     try {
-      return keepRequestFields(fields, this.#lines, this.#rules);
+      return keepRequestFields(fields, lines, this.#rules);
     } catch (error) {
       if (error instanceof TunlError && error.code === "BAD_REQUEST") return undefined;
       throw error;
@@ -202,6 +202,8 @@ export class CanonicalRequests {
 }
 
 const cursor = new ListCursor();
+/** Fields of the request that is built, of any connection: building is one step, and the result is a copy. */
+const lines = new LineBuffer();
 
 /** True when a member of CDN-Loop is our own (RFC 8586): the request was here before. */
 function hasLoopMark(fields: HeaderBlock, mark: string): boolean {

@@ -64,6 +64,7 @@ export class Intake {
       this.section = this.view(this.at, this.chunk.length);
       if (reader.parse(this.section, available)) {
         this.at += reader.position;
+        this.release();
         return true;
       }
       this.#keep(available, limit);
@@ -74,7 +75,15 @@ export class Intake {
     if (!reader.parse(this.#copy, this.#copied)) return false;
     // What was copied beyond the end of the section is still in the chunk.
     this.at += reader.position - this.#copied;
+    this.release();
     return true;
+  }
+
+  /** Lets go of a chunk that is read: the next one may be long in coming. */
+  release(): void {
+    if (this.at < this.chunk.length) return;
+    this.chunk = NOTHING;
+    this.at = 0;
   }
 
   /** The section that was read views the copy, so the next one gets another. */

@@ -35,8 +35,10 @@ export interface Reader<H extends Head> {
   feed(bytes: Uint8Array): void;
   /** @throws Http1Error; the reader is dead afterwards and throws the same error again. */
   next(): Step;
-  /** After `head`. */
+  /** After `head`, until it is forgotten. */
   readonly head: H;
+  /** The head is not asked for again: what it views may be freed, however long the message lasts. */
+  forgetHead(): void;
   /** After `body`: never empty, until the next call of `next`. */
   readonly body: Uint8Array;
   /** After `trailers`; without fields before. */
@@ -92,6 +94,7 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
   #error: unknown;
   readonly #intake = new Intake();
   #head: H | undefined;
+  #endsByClose = false;
   #trailers: HeaderBlock = NO_FIELDS;
 
   constructor(limits: Http1Limits, parser: HeadParser<H>) {
@@ -106,6 +109,10 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
 
   get head(): H {
     return this.#head ?? bug("head is read before the step head");
+  }
+
+  forgetHead(): void {
+    this.#head = undefined;
   }
 
   get body(): Uint8Array {
@@ -127,7 +134,9 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
   next(): Step {
     if (this.state === "dead") throw this.#error;
     try {
-      return this.#advance();
+      const step = this.#advance();
+      if (step === "needBytes") this.#intake.release();
+      return step;
     } catch (error) {
       this.state = "dead";
       this.#error = error;
@@ -156,6 +165,7 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
             break;
           }
           this.#head = head;
+          this.#endsByClose = head.framing.kind === "untilClose";
           if (step === "interim") this.#parser.start();
           else if (step === "upgraded") this.state = "upgraded";
           else {
@@ -214,7 +224,7 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
       case "head":
         return this.isOpen() || this.#parser.hasBegun ? "truncated" : "clean";
       case "body":
-        if (this.head.framing.kind !== "untilClose") return "truncated";
+        if (!this.#endsByClose) return "truncated";
         this.state = this.afterMessage;
         return "finished";
       case "trailers":

@@ -110,6 +110,7 @@ export class VisitorIntake {
         return this.#feed();
       case "head": {
         const { head } = this.#reader;
+        this.#reader.forgetHead();
         // The "end" of a message without body is taken here, so that what stands behind it is the next request.
         if (!hasBody(head)) this.#reader.next();
         this.#owner.onHead(head);

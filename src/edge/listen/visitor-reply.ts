@@ -42,7 +42,9 @@ export interface ReplyOwner {
  */
 export class VisitorReply implements Reply {
   readonly #owner: ReplyOwner;
-  readonly #head: RequestHead;
+  readonly #isOldVersion: boolean;
+  readonly #isHead: boolean;
+  readonly #isPersistent: boolean;
   readonly #acceptsTrailers: boolean;
   #state: "open" | "streaming" | "upgraded" | "ended" | "over" = "open";
   #isHeadSent = false;
@@ -52,7 +54,10 @@ export class VisitorReply implements Reply {
   /** @param head Of the request this answers. */
   constructor(owner: ReplyOwner, head: RequestHead, acceptsTrailers: boolean) {
     this.#owner = owner;
-    this.#head = head;
+    // Not the head itself: its bytes would stay as long as the exchange does.
+    this.#isOldVersion = head.version === "1.0";
+    this.#isHead = head.method === "HEAD";
+    this.#isPersistent = head.persistent;
     this.#acceptsTrailers = acceptsTrailers;
   }
 
@@ -72,8 +77,7 @@ export class VisitorReply implements Reply {
 
   interim(status: number, fields: Uint8Array): void {
     // 100 is our own answer to an expectation, 101 belongs to `upgrade`; a 1.0 visitor knows no interim responses.
-    if (this.#state !== "open" || this.#head.version === "1.0" || status <= 101 || status > 199)
-      return;
+    if (this.#state !== "open" || this.#isOldVersion || status <= 101 || status > 199) return;
     this.#writeOverhead(interimHead(status, fields));
   }
 
@@ -81,7 +85,7 @@ export class VisitorReply implements Reply {
     if (this.#state !== "open") return;
     // The visitor would take it for an interim one, and the next response for the answer to this request.
     if (head.status < 200) return this.#fault(`a final response has status ${head.status}`);
-    const isLast = this.#owner.beginResponse() || !this.#head.persistent;
+    const isLast = this.#owner.beginResponse() || !this.#isPersistent;
     const framing = this.#frame(head);
     this.#framing = framing.kind;
     this.#isLast = isLast || framing.kind === "untilClose";
@@ -170,10 +174,10 @@ export class VisitorReply implements Reply {
   /** A length is announced without a body only where the visitor knows that none comes; else the next head would be its body. */
   #frame({ status, length, hasBody }: ReplyHead): FramingToWrite {
     if (status === 204) return { kind: "none" };
-    if (this.#head.method === "HEAD" || status === 304) return { kind: "announced", length };
+    if (this.#isHead || status === 304) return { kind: "announced", length };
     if (!hasBody) return { kind: "length", length: 0 };
     if (length >= 0) return { kind: "length", length };
-    return { kind: this.#head.version === "1.0" ? "untilClose" : "chunked" };
+    return { kind: this.#isOldVersion ? "untilClose" : "chunked" };
   }
 
   get #hasBody(): boolean {
