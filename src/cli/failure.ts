@@ -68,6 +68,8 @@ export function exitCodeOf(error: unknown): number {
 
 /** Label of an error: what kind of failure its exit code says. */
 export function labelOf(error: unknown): string {
+  // The one error of its exit code where something was found.
+  if (error instanceof TunlError && error.code === "HOSTNAME_TAKEN") return "taken";
   return LABELS[exitCodeOf(error)] as string;
 }
 

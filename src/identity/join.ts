@@ -64,10 +64,11 @@ export function parseJoinLine(text: string): JoinLine {
   }
   const code = codeText.length === 26 ? decodeBase32(codeText) : undefined;
   if (code === undefined || code.length !== CODE_BYTES) {
-    throw refuse(
-      `has a code of ${codeText.length} characters that cannot be one`,
-      "26 characters out of a-z and 2-7",
-    );
+    // 26 characters hold two bits more than a code: whoever mistypes the last one mostly ends here.
+    const what = /^[a-z2-7]{26}$/.test(codeText)
+      ? "has a code that was mistyped or cut"
+      : `has a code of ${codeText.length} characters`;
+    throw refuse(what, "the one that was printed, 26 characters out of a-z and 2-7");
   }
   return { host, port, fingerprint, code };
 }

@@ -49,7 +49,7 @@ describe("join line", () => {
     [`tunl://example.com/${fingerprint.slice(1)}/${code}`, "has the fingerprint"],
     [`tunl://example.com/${fingerprint}/${code.slice(1)}`, "has a code of 25 characters"],
     [`tunl://example.com/${fingerprint}/${code.slice(0, 25)}1`, "has a code of 26 characters"],
-    [`tunl://example.com/${fingerprint}/${code.slice(0, 25)}n`, "has a code of 26 characters"],
+    [`tunl://example.com/${fingerprint}/${code.slice(0, 25)}n`, "mistyped or cut"],
     [`tunl://example.com/\u212a${fingerprint.slice(1)}/${code}`, "outside ASCII"],
     [`tunl://example.com /${fingerprint}/${code}`, "has blanks"],
     [`tunl://${"a".repeat(500)}`, "has 507 characters"],
