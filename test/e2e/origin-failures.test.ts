@@ -241,7 +241,7 @@ describe.skipIf(!CAN_RUN)("an origin that fails (R-23)", () => {
     await expectFailure(visitor, { status: 502, code: "ORIGIN_UNREACHABLE", latestMs: 15_000 });
   });
 
-  test.concurrent("TLS that is not to be trusted, or none at all: 502 ORIGIN_TLS", async () => {
+  test("TLS that is not to be trusted, or none at all: 502 ORIGIN_TLS", async () => {
     const first = await good({ ...leaf });
     const { port } = first;
     await using tunnel = await Tunnel.start({

@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTlsServer } from "node:tls";
-import { within } from "../within.ts";
+import { WAIT_MS, within } from "../within.ts";
 import type { Reachable } from "./rig.ts";
 
 /** How the other side's direction ended: FIN, or RST. */
@@ -76,8 +76,8 @@ export class Peer implements Disposable {
   }
 
   /** Waits for the end of the other direction. A reset after a FIN is `untilReset`. */
-  async ended(): Promise<Ending> {
-    await this.#when(() => this.#ending !== undefined, "the end of a direction");
+  async ended(withinMs = WAIT_MS): Promise<Ending> {
+    await this.#when(() => this.#ending !== undefined, "the end of a direction", withinMs);
     return this.#ending as Ending;
   }
 
@@ -104,7 +104,7 @@ export class Peer implements Disposable {
     for (const check of this.#checks) check();
   }
 
-  async #when(holds: () => boolean, what: string): Promise<void> {
+  async #when(holds: () => boolean, what: string, withinMs = WAIT_MS): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
     const check = (): void => {
       if (holds()) resolve();
@@ -112,7 +112,7 @@ export class Peer implements Disposable {
     this.#checks.add(check);
     check();
     try {
-      await within(promise, what);
+      await within(promise, what, withinMs);
     } catch (error) {
       const so = `${this.text.length} bytes, ending ${this.#ending}: ${JSON.stringify(this.text.slice(0, 400))}`;
       throw new Error(`${(error as Error).message}; so far ${so}`, { cause: error });
