@@ -50,7 +50,8 @@ export class Overload {
     else this.#overSince ??= now;
     this.#turnValve(pressure, now);
     const isLong = this.#overSince !== undefined && now >= this.#overSince + EVICTION_STALL_MS;
-    const isEvicting = isFull || isLong;
+    // Behind a closed valve nothing else may happen: eviction goes on until it opens, not only while the process is full.
+    const isEvicting = isFull || isLong || !this.#isReading;
     if (isEvicting && now >= this.#nextEvictionAt) this.#evict(now);
     this.#lookAt = isEvicting ? this.#nextEvictionAt : now + EVICTION_INTERVAL_MS;
   }

@@ -123,6 +123,7 @@ describe("read valve", () => {
     expect(valve(peer)).toEqual(["pauseLink"]);
     pressure = 0.9;
     peer.advance(100);
+    peer.core.consumed(0, 1, peer.now);
     expect(valve(peer)).toEqual(["pauseLink"]);
     expect(peer.core.stats().isReading).toBe(false);
     pressure = 0.89;
@@ -130,6 +131,16 @@ describe("read valve", () => {
     peer.advance(100);
     expect(valve(peer)).toEqual(["pauseLink", "resumeLink"]);
     expect(peer.core.stats().isReading).toBe(true);
+  });
+
+  test("is followed by eviction until it opens, though the process is not full any more", () => {
+    let pressure = 1;
+    const peer = small(() => pressure);
+    upload(peer, 0, 64 * KIB);
+    pressure = 0.95;
+    peer.advance(1_200);
+    expect(evicted(peer)).toEqual([0]);
+    expect(valve(peer)).toEqual(["pauseLink", "resumeLink"]);
   });
 
   test("does not close where what is held waits for the peer's ACKs", () => {
