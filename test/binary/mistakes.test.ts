@@ -8,30 +8,11 @@ import { freePort } from "../../scripts/rig/ports.ts";
 import { curl, DOMAIN, TestEdge } from "../e2e/rig.ts";
 import { expectGolden } from "../golden.ts";
 import { isInstalled } from "./program.ts";
+import { steady } from "./steady.ts";
 import { EDGE, Home, IS_BUILT, Running, tunl } from "./tunl.ts";
 
 const HAS_CURL = isInstalled("curl");
 const PRETTY = EDGE.map((word) => (word === "json" ? "pretty" : word));
-
-/** What differs from run to run, out. */
-function steady(
-  text: string,
-  homes: readonly string[],
-  ports: Readonly<Record<string, number>>,
-): string {
-  let plain = text;
-  for (const home of homes) plain = plain.replaceAll(home, "~");
-  for (const [name, port] of Object.entries(ports)) plain = plain.replaceAll(String(port), name);
-  return plain
-    .replaceAll(/tunl \d+\.\d+\.\d+/g, "tunl VERSION")
-    .replaceAll(/(VERSION {2}connector {2}).*/g, "$1MACHINE")
-    .replaceAll(/as tunnel "[^"]*"/g, 'as tunnel "MACHINE"')
-    .replaceAll(/\b[a-z2-7]{26}\b/g, "FINGERPRINT")
-    .replaceAll(/\b[0-9a-f]{32}\b/g, "REQUEST")
-    .replaceAll(/(draining {5}).*/g, "$1…")
-    .replaceAll(/\(pid \d+\)/g, "(pid PID)")
-    .replaceAll(/\b\d+(?:\.\d+)? (?:ms|s|min)\b/g, "TIME");
-}
 
 describe.skipIf(!IS_BUILT)("mistakes of a first day", () => {
   let edge: TestEdge;
@@ -194,11 +175,7 @@ describe.skipIf(!IS_BUILT)("mistakes of a first day", () => {
       const ended = await connector.ended;
       const [{ path }] = [homes.at(-1) as Home];
       const text = `$ tunl connect APP --name app --join LINE\n${ended.stderr}$ curl https://app.${DOMAIN}:PORT/a?b\n${stdout}`;
-      const clock = steady(text, [path], { APP: port, PORT: edge.port }).replaceAll(
-        /\d\d:\d\d:\d\d/g,
-        "CLOCK",
-      );
-      expectGolden("errors/origin-down.txt", clock);
+      expectGolden("errors/origin-down.txt", steady(text, [path], { APP: port, PORT: edge.port }));
       expect(ended.code).toBe(0);
     },
   );

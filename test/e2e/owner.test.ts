@@ -1,6 +1,8 @@
 // This file is what the owners at both ends are told when something is not as they think: origin, names, domains, certificates.
 import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { isInstalled } from "../binary/program.ts";
 import { EDGE, Home, Running, tunl } from "../binary/tunl.ts";
@@ -13,6 +15,7 @@ import {
   startConnector,
   TestEdge,
   Tunnel,
+  valuesOf,
 } from "./rig.ts";
 
 const HAS_OPENSSL = isInstalled("openssl");
@@ -37,6 +40,32 @@ describe.skipIf(!CAN_RUN)("what owners are told", () => {
     await tunnel.connector[Symbol.asyncDispose]();
     const { stderr } = await tunnel.connector.ended;
     expect(stderr.split('"origin.error"')).toHaveLength(2);
+  });
+
+  test("a dev server that checks Host: its 403 passes, and its owner reads the way out", async () => {
+    const server = createServer((request, response) => {
+      const isKnown = /^(?:localhost|127\.0\.0\.1):/.test(request.headers.host ?? "");
+      response.writeHead(isKnown ? 200 : 403).end(isKnown ? "welcome" : "Blocked request");
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const target = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    try {
+      await using tunnel = await Tunnel.start({ target });
+      const { status, body, fields } = await tunnel.get("/");
+      expect([status, body, valuesOf(fields, "tunl-error")]).toEqual([403, "Blocked request", []]);
+      expect(await tunnel.connector.event("origin.error")).toMatchObject({
+        level: "warn",
+        code: "ORIGIN_HOST_CHECK",
+        host: tunnel.host,
+        hint: "Allow the name in your dev server, or use --host-header origin",
+      });
+      const flags = ["--host-header", "origin"];
+      await using obeyed = await Tunnel.start({ target, flags, name: "obeyed", edge: tunnel.edge });
+      expect((await obeyed.get("/")).body).toBe("welcome");
+      expect(obeyed.connector.output).not.toContain("ORIGIN_HOST_CHECK");
+    } finally {
+      server.close();
+    }
   });
 
   test("a line for one name serves that name without --host", async () => {
