@@ -63,6 +63,8 @@ const PLACES: readonly [string, Read, (byte: string) => string, RegExp][] = [
     (byte) => lines(`GET /?a${byte} HTTP/1.1`, "Host: a"),
     /[!"$-~]/,
   ],
+  ["in a version", readRequests, (byte) => lines(`GET / HTTP/1${byte}1`, "Host: a"), /\./],
+  ["behind a version", readRequests, (byte) => lines(`GET / HTTP/1.1${byte}`, "Host: a"), /^$/],
   ["in the name of a response", readResponses, (byte) => response(`X${byte}Y: 1`), NAME],
   ["in the value of a response", readResponses, (byte) => response(`X: a${byte}b`), VALUE],
   [
