@@ -1,7 +1,7 @@
 // This file is that a response cut anywhere, by whomever, is never a short success: origins, connectors and links at random offsets (S-11).
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { eventually } from "../binary/program.ts";
-import { Home, IS_SLOW, type Running } from "../binary/tunl.ts";
+import { IS_SLOW } from "../binary/tunl.ts";
 import { Random } from "../http1/support.ts";
 import {
   bodyOf,
@@ -12,14 +12,15 @@ import {
   type Stop,
 } from "./cutting-origin.ts";
 import { type Direction, type Fault, FaultProxy } from "./fault-proxy.ts";
+import { Connector } from "./connector.ts";
 import { visit } from "./peer.ts";
 import { within } from "../within.ts";
-import { CAN_RUN, curl, DOMAIN, startConnector, TestEdge } from "./rig.ts";
+import { CAN_RUN, curl, TestEdge } from "./rig.ts";
 import { judge, type Verdict } from "./strict-reader.ts";
 
 /** In the long form 1,300 responses in all. */
-const ORIGIN_ROUNDS = IS_SLOW ? 700 : 48;
-const CONNECTOR_KILLS = IS_SLOW ? 30 : 2;
+const ORIGIN_ROUNDS = IS_SLOW ? 700 : 40;
+const CONNECTOR_KILLS = IS_SLOW ? 30 : 1;
 const LINK_CUTS = IS_SLOW ? 30 : 2;
 /** Responses on their way when a connector or a link goes. */
 const AT_A_TIME = 10;
@@ -57,35 +58,6 @@ describe.skipIf(!CAN_RUN)("responses that are cut at random offsets (S-11)", () 
     await edge?.[Symbol.asyncDispose]();
   });
 
-  /** A connector that can be killed and started again with the same key. */
-  class Connector implements AsyncDisposable {
-    readonly host: string;
-    readonly #home = new Home();
-    readonly #name: string;
-    #process: Running | undefined;
-
-    constructor(name: string) {
-      this.#name = name;
-      this.host = `${name}.${DOMAIN}`;
-    }
-
-    /** @param line A join line, the first time. */
-    async start(line?: string): Promise<void> {
-      const flags = ["--name", this.#name, ...(line === undefined ? [] : ["--join", line])];
-      this.#process = startConnector(`${origin.port}`, flags, { home: this.#home.path });
-      await this.#process.event("route");
-    }
-
-    kill(): void {
-      this.#process?.signal("SIGKILL");
-    }
-
-    async [Symbol.asyncDispose](): Promise<void> {
-      await this.#process?.[Symbol.asyncDispose]();
-      this.#home[Symbol.dispose]();
-    }
-  }
-
   function planOf(stops: readonly Stop[], least = 1): Plan {
     const framing = random.pick(FRAMINGS);
     const body = bodyOf(least + random.below(LARGEST - least), random.below(1_000_000));
@@ -116,7 +88,7 @@ describe.skipIf(!CAN_RUN)("responses that are cut at random offsets (S-11)", () 
   test(
     `the origin ends or resets, ${ORIGIN_ROUNDS} times`,
     async () => {
-      await using connector = new Connector("cut-origin");
+      await using connector = new Connector("cut-origin", origin.port);
       await connector.start(await edge.invite());
       const outcomes: Outcome[] = [];
       const codes: number[] = [];
@@ -153,7 +125,7 @@ describe.skipIf(!CAN_RUN)("responses that are cut at random offsets (S-11)", () 
   test(
     `the connector is killed, ${CONNECTOR_KILLS} times with ${AT_A_TIME} responses on their way`,
     async () => {
-      await using connector = new Connector("cut-connector");
+      await using connector = new Connector("cut-connector", origin.port);
       await connector.start(await edge.invite());
       const outcomes: Outcome[] = [];
       for (let kill = 0; kill < CONNECTOR_KILLS; kill++) {
@@ -183,7 +155,7 @@ describe.skipIf(!CAN_RUN)("responses that are cut at random offsets (S-11)", () 
     withinMs?: number,
   ): Promise<void> {
     await using proxy = await FaultProxy.start(edge.port);
-    await using connector = new Connector(`cut-link-${faults[0]}`);
+    await using connector = new Connector(`cut-link-${faults[0]}`, origin.port);
     const line = await edge.invite();
     expect(line).toContain(`:${edge.port}/`);
     await connector.start(line.replace(`:${edge.port}/`, `:${proxy.port}/`));
