@@ -47,7 +47,7 @@ export const LIMITS = {
   dispatches: "Sessions that may refuse one request",
   holdPerHost: "Requests of one hostname that wait for a connector",
   holdInAll: "Requests that wait for a connector in all",
-  holdBytes: "Bytes of requests that were given back and wait for another connector",
+  holdBytes: "Bytes of requests that wait for a connector",
   holdTime: "Wait for a connector that is expected back (hold)",
   firstByte: "First response message, from the end of the request (timeouts.firstByte)",
   announcedHosts: "Hostnames in one announcement",

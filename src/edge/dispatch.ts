@@ -23,6 +23,8 @@ export interface Dispatchable {
   readonly host: string;
   /** Opens itself in that session. */
   open(live: LiveSession): NotOpened | undefined;
+  /** It is about to wait: nothing more of it is taken off its visitor. @returns Bytes of it that are here. */
+  withhold(): number;
   /** It is open, and all books are kept: its body may flow. */
   opened(): void;
   /** It goes nowhere, for this reason. @param retryAfter Seconds; as usual for the code if undefined. */
@@ -182,7 +184,8 @@ export class Dispatch implements Waiter {
     const leftMs = this.#heldUntil - now;
     const isHeld = !hold.isClosed && leftMs > 0 && this.#pipeline.isExpected(tunnel);
     if (tunnel === undefined || !isHeld) return this.#turnAway();
-    const place = hold.park(tunnel, host, this, leftMs, this.#bytes);
+    const bytes = this.#bytes + this.#request.withhold();
+    const place = hold.park(tunnel, host, this, leftMs, bytes);
     if (place === "hostFull") this.#request.turnedAway("HOST_BUSY");
     else if (place === "full") this.#request.turnedAway("EDGE_BUSY");
     else this.#place = place;

@@ -79,6 +79,11 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     if (this.#reopened !== undefined && this.#upload.isEnded) this.#onWhole();
   }
 
+  withhold(): number {
+    const { body, request } = this.#visit;
+    return request.fields.length + request.target.length + body.withhold();
+  }
+
   turnedAway(code: AnswerCode, retryAfter?: number): void {
     this.#fail(code, retryAfter);
   }

@@ -14,6 +14,11 @@ export interface VisitorBody {
   readonly length: number;
   readonly hasBody: boolean;
   start(sink: BodySink): void;
+  /**
+   * Where more is to come, nothing of it is read off the visitor's connection before `start`, or `resume` after a `pause`.
+   * @returns Bytes that are here already, and wait.
+   */
+  withhold(): number;
   pause(): void;
   resume(): void;
 }

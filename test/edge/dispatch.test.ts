@@ -1,7 +1,7 @@
 // This file is where requests go: to a session, to wait for one, or away; and that nothing which may have arrived goes twice. http.md §11, §12; R-05, R-07, R-27.
 import { describe, expect, test } from "bun:test";
 import { DISPATCHES_MAX, OPEN_WAITERS_MAX } from "../../src/edge/dispatch.ts";
-import { HOLD_PER_HOST } from "../../src/edge/route/index.ts";
+import { HOLD_IN_ALL, HOLD_PER_HOST } from "../../src/edge/route/index.ts";
 import { OPEN_CREDIT_WAIT_MS, SESSION_CODES } from "../../src/session/index.ts";
 import { within } from "../within.ts";
 import { answerTo, CountingOrigin, HOST, TestEdge, type TestVisit } from "./tunnel-rig.ts";
@@ -30,6 +30,8 @@ describe("a request without a session", () => {
     const visits = [edge.visit(), edge.visit({ body }), edge.visit({ body, hasLength: false })];
     await turns();
     expect(visits.map(({ body: { isStarted } }) => isStarted)).toEqual([false, false, false]);
+    // What the visitor goes on sending stays with it.
+    expect(visits.map(({ body: { isWithheld } }) => isWithheld)).toEqual([true, true, true]);
     expect([edge.service.parked, edge.service.inProgress]).toEqual([3, 3]);
     const { origin } = await edge.connect();
     const answers = await Promise.all(visits.map(answerOf));
@@ -104,6 +106,26 @@ describe("a request without a session", () => {
     await edge.connect();
     const answers = await Promise.all(visits.map(({ outcome }) => outcome));
     expect(new Set(answers.map((answer) => answer.status))).toEqual(new Set([200]));
+  });
+
+  test("ten thousand at once: as many as there are places wait, the others are told within 100 ms", async () => {
+    await using edge = await TestEdge.start();
+    const names = 50;
+    const visits = Array.from({ length: 10_000 }, (_, index) =>
+      edge.visit({ host: `h${index % names}.example.com` }),
+    );
+    expect(edge.service.parked).toBe(HOLD_IN_ALL);
+    const told = await Promise.all(
+      visits.filter(({ isOver }) => isOver).map(({ outcome }) => outcome),
+    );
+    expect(told.length).toBe(10_000 - HOLD_IN_ALL);
+    expect(new Set(told.map(({ error }) => error))).toEqual(new Set(["EDGE_BUSY"]));
+    expect(told.filter(({ afterMs }) => afterMs >= 100)).toEqual([]);
+    const { origin } = await edge.connect({ streams: HOLD_IN_ALL });
+    const waited = visits.slice(0, HOLD_IN_ALL);
+    const answers = await Promise.all(waited.map(({ outcome }) => outcome));
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+    expect(origin.counts.size).toBe(HOLD_IN_ALL);
   });
 
   test("a connector that drains is none", async () => {

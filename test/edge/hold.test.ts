@@ -152,7 +152,7 @@ describe("hold", () => {
     expect(hold.park(TUNNEL, HOST, crowd.waiter("now"), HOLD_MS, 0)).toBeObject();
   });
 
-  test(`those that were given back hold ${HOLD_BYTES} bytes together`, () => {
+  test(`those that wait hold ${HOLD_BYTES} bytes together`, () => {
     const { hold } = made();
     const crowd = new Crowd();
     const half = hold.park(TUNNEL, HOST, crowd.waiter("half"), HOLD_MS, HOLD_BYTES / 2);

@@ -58,6 +58,7 @@ class TestBody implements VisitorBody {
   readonly length: number;
   readonly hasBody: boolean;
   isStarted = false;
+  isWithheld = false;
   readonly #parts: Uint8Array[];
   readonly #isOpenEnded: boolean;
   #ready: number;
@@ -83,6 +84,11 @@ class TestBody implements VisitorBody {
     this.isStarted = true;
     this.#sink = sink;
     this.#flow();
+  }
+
+  withhold(): number {
+    this.isWithheld = true;
+    return 0;
   }
 
   pause(): void {

@@ -13,6 +13,7 @@ export class HeldBytes {
   readonly #limit: number;
   #chunks: Uint8Array[] = [];
   #bytes = 0;
+  #isStopped = false;
 
   constructor(socket: Socket, limit: number) {
     this.#socket = socket;
@@ -40,10 +41,19 @@ export class HeldBytes {
 
   shift(): Uint8Array | undefined {
     const chunk = this.#chunks.shift();
-    if (chunk === undefined) return undefined;
+    if (chunk === undefined) {
+      if (this.#isStopped) this.#flow();
+      return undefined;
+    }
     this.#bytes -= chunk.length;
     if (this.#bytes < this.#limit) this.#flow();
     return chunk;
+  }
+
+  /** Pauses the socket until more is asked for than waits. */
+  stop(): void {
+    this.#isStopped = true;
+    this.#socket.pause();
   }
 
   /** Drops what waits and lets the socket flow. */
@@ -54,6 +64,7 @@ export class HeldBytes {
   }
 
   #flow(): void {
+    this.#isStopped = false;
     if (this.#socket.isPaused()) this.#socket.resume();
   }
 }

@@ -190,6 +190,10 @@ export class VisitorConnection
     this.#intake.pump();
   }
 
+  withhold(): number {
+    return this.#intake.withhold();
+  }
+
   // The response: ReplyOwner and OutletEvents.
 
   sayContinue(): void {

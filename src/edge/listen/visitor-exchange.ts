@@ -9,6 +9,8 @@ import { type ReplyOwner, VisitorReply } from "./visitor-reply.ts";
 export interface BodyOwner {
   /** The body may be read on: it was started or resumed. */
   readOn(): void;
+  /** No more is read until it is read on. @returns Bytes that wait. */
+  withhold(): number;
   /** Writes `100 Continue`. */
   sayContinue(): void;
 }
@@ -84,6 +86,10 @@ export class VisitorExchange implements Visit, VisitorBody {
     const owed = this.#owesContinue;
     this.#owesContinue = false;
     return owed;
+  }
+
+  withhold(): number {
+    return this.isComplete ? 0 : this.#owner.withhold();
   }
 
   pause(): void {

@@ -95,6 +95,12 @@ export class VisitorIntake {
     this.#isHungry = false;
   }
 
+  /** Reads no more until something is wanted that is not here. @returns Bytes that are. */
+  withhold(): number {
+    this.#held.stop();
+    return this.#held.bytes + this.#reader.held;
+  }
+
   /** Drops what is here and lets the socket flow. */
   clear(): void {
     this.#held.clear();

@@ -6,8 +6,8 @@ import { type LimitName, reached } from "../../limits.ts";
 export const HOLD_PER_HOST = 100;
 /** Requests that wait in all. */
 export const HOLD_IN_ALL = 2_000;
-/** Bytes of requests that a connector gave back, over all that wait: those that never left hold none. */
-export const HOLD_BYTES = 16 * 1024 * 1024;
+/** Bytes that they hold in all: heads, what came along of their bodies, and what a connector gave back. */
+export const HOLD_BYTES = HOLD_IN_ALL * 36 * 1024;
 /** A tunnel that was here so lately is expected back, ms. */
 export const EXPECTED_BACK_MS = 600_000;
 /** Nothing tells of new stream credit, or of a session that has a link again: those that wait look again after this, ms. */
@@ -72,7 +72,7 @@ export class Hold {
    * Takes a place behind those that wait for the same name.
    *
    * @param forMs What is left of its time.
-   * @param bytes What the request holds besides its head.
+   * @param bytes What the request holds.
    * @returns Which bound leaves no room for it, where one does.
    */
   park(

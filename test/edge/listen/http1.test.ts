@@ -401,6 +401,57 @@ describe("visitor connection: bodies", () => {
   });
 });
 
+describe("visitor connection: a body that is withheld", () => {
+  const SIZE = 8 << 20;
+
+  test("is read no further than it was here, and comes whole once it is wanted", async () => {
+    const held: number[] = [];
+    const pipeline = new Pipeline(({ visit }) => held.push(visit.body.withhold()));
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    visitor.send(request("POST", "/", `Content-Length: ${SIZE}`));
+    const visit = await pipeline.visit(0);
+    visitor.send(Buffer.alloc(SIZE, "w"));
+    // A round trip of another visitor, then some more turns: bytes that were read would have come.
+    const other = await rig.connect();
+    other.send(get("/"));
+    respond((await pipeline.visit(1)).start().reply, "other");
+    await other.until("other");
+    for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+    held.push(visit.visit.body.withhold());
+    expect(held).toEqual([0, 0, 0]);
+    expect(visitor.socket.writableLength).toBeGreaterThan(0);
+    visit.start();
+    await pipeline.until(() => visit.hasEnded, "the whole body");
+    expect(visit.text.length).toBe(SIZE);
+    respond(visit.reply, "done");
+    await visitor.until("done");
+  });
+
+  test("is dropped like any other where an answer of ours comes first", async () => {
+    const pipeline = new Pipeline(({ visit }) => visit.body.withhold());
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    visitor.send(`${request("POST", "/", "Content-Length: 10")}hello`);
+    respond((await pipeline.visit(0)).reply, "busy");
+    await visitor.until("busy");
+    visitor.send("world");
+    expect(await visitor.ended()).toBe("end");
+  });
+
+  test("a visitor who resets meanwhile is gone", async () => {
+    const pipeline = new Pipeline(({ visit }) => visit.body.withhold());
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    visitor.send(`${request("POST", "/", "Content-Length: 10")}hello`);
+    const visit = await pipeline.visit(0);
+    visitor.reset();
+    await pipeline.until(() => visit.cause, "the end");
+    expect(visit.cause).toBe("left");
+    await rig.empty();
+  });
+});
+
 describe("visitor connection: responses", () => {
   test("head and first body bytes leave in one write", async () => {
     const pipeline = echo();
