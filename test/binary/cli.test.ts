@@ -96,6 +96,52 @@ describe.skipIf(!IS_BUILT)("tunl", () => {
     );
   });
 
+  test("errors follow --log-format, before anything starts and after", async () => {
+    using home = new Home();
+    const lines = async (words: string[], environment = {}): Promise<Record<string, unknown>[]> => {
+      const { stdout, stderr } = await tunl(words, { home: home.path, environment });
+      expect(stdout).toBe("");
+      return stderr
+        .trimEnd()
+        .split("\n")
+        .map((line) => JSON.parse(line));
+    };
+    const time = expect.stringMatching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/);
+    const failed = { time, level: "error", event: "failed" };
+    expect(await lines(["edge", "--domian", "x", "--log-format", "json"])).toEqual([
+      {
+        ...failed,
+        msg: "Unknown flag --domian, nearest is --domain",
+        code: "USAGE",
+        hint: "Run tunl edge --help",
+      },
+    ]);
+    const json = { TUNL_LOG_FORMAT: "json" };
+    const notJoined = (await lines(["connect", "8000"], json)).at(-1);
+    expect(notJoined).toMatchObject({ ...failed, code: "NOT_JOINED" });
+    writeFileSync(join(home.path, "edge.yml"), "listne: ':1'\nlimits: {concurrent: 0}\n", {
+      mode: 0o600,
+    });
+    const rejected = { time, level: "error", event: "config.rejected", file: "~/edge.yml" };
+    expect(await lines(["edge", "--log-format=json"])).toEqual([
+      {
+        ...rejected,
+        ...{ msg: 'Unknown key "listne", nearest is "listen"', code: "UNKNOWN_KEY" },
+        ...{ line: 1, column: 1, severity: "error" },
+      },
+      {
+        ...rejected,
+        ...{ msg: "limits.concurrent is 0, expected 1 to 1000000", code: "BAD_VALUE" },
+        ...{ line: 2, column: 22, severity: "error" },
+      },
+    ]);
+    const text = await tunl(["edge", "--log-format", "text"], { home: home.path });
+    expect(text.stderr).toMatch(
+      /^\S+Z ERROR config\.rejected Unknown key "listne".* line=1 column=1 /,
+    );
+    expect(text.code).toBe(3);
+  });
+
   test("nobody runs here: invite exits 5, status 7, and both say where they looked", async () => {
     using home = new Home();
     const invite = await tunl(["edge", "invite"], { home: home.path });

@@ -13,10 +13,14 @@ const HELLO_PAGE = encoder.encode(
   `<!doctype html>
 <html lang="en">
 <meta charset="utf-8">
-<meta name="viewport" content="width=device-width">
-<title>Hello</title>
+<meta name="viewport" content="width=device-width,initial-scale=1">
+<title>The tunnel works</title>
+<style>:root{color-scheme:light dark}
+body{max-width:36rem;margin:clamp(3rem,18vh,12rem) auto 3rem;padding:0 1.5rem;font:1.125rem/1.6 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif}
+h1{margin:0 0 1rem;font-size:clamp(2rem,6vw,3rem);line-height:1.1;letter-spacing:-.02em}
+code{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,monospace;font-size:.9em}</style>
 <h1>The tunnel works</h1>
-<p>This page comes from the connector itself. Give it a service of yours to show that instead.</p>
+<p>This page comes from the connector itself. For a service of yours on port 8000, start <code>tunl connect 8000</code> instead.</p>
 </html>
 `,
 );
