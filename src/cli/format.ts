@@ -32,7 +32,7 @@ export interface PrettyStyle {
   readonly showsHosts: boolean;
 }
 
-/** A line for people: mark, label padded to 12, text; the hint below; fields at debug and trace only. */
+/** A line for people: mark, label padded to 12, text; error and hint below; other fields at debug and trace only. */
 export function formatPretty(
   record: LogRecord,
   { isColored, showsHosts }: PrettyStyle,
@@ -48,7 +48,10 @@ export function formatPretty(
   const tail = isDetail ? pairs(fields) : "";
   const line =
     `${paint(MARKS[record.level], COLORS[record.level], isColored)} ${printable(label).padEnd(LABEL_WIDTH)} ${message}${tail}`.trimEnd();
-  const below = [fields["hint"], fields["stack"]].filter((text) => typeof text === "string");
+  // What went wrong is no detail where something did; at the levels of details it stands among the fields.
+  const below = [isDetail ? undefined : fields["error"], fields["hint"]].filter(
+    (text) => typeof text === "string",
+  );
   return [line, ...below.map((text) => `${" ".repeat(TEXT_COLUMN)}${printable(text)}`)].join("\n");
 }
 

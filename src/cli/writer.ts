@@ -125,6 +125,8 @@ export class RingWriter {
 
   /** Resolves when everything was written, or after `deadlineMs`: a stopped reader must not keep the process. */
   flush(deadlineMs: number): Promise<void> {
+    // What waits since a failure gets its last chance.
+    if (!this.#isWriting) this.#next();
     if (!this.#isWriting) return Promise.resolve();
     return new Promise((resolve) => {
       const timer = setTimeout(resolve, deadlineMs);
@@ -138,6 +140,8 @@ export class RingWriter {
   #next(): void {
     const batch: Buffer[] = [];
     let size = 0;
+    // A line about a loss that is lost itself stands for all of its lines.
+    let lines = this.#dropped;
     if (this.#dropped > 0) {
       batch.push(Buffer.from(`${this.#describeLoss(this.#dropped)}\n`));
       this.#dropped = 0;
@@ -147,12 +151,13 @@ export class RingWriter {
       batch.push(bytes);
       size += bytes.length;
       this.#head += 1;
+      lines += 1;
     }
     this.#bytes -= size;
     if (batch.length === 0) {
       this.#waiting = [];
       this.#head = 0;
-      for (const done of this.#idle.splice(0)) done();
+      this.#tellIdle();
       return;
     }
     this.#isWriting = true;
@@ -163,9 +168,14 @@ export class RingWriter {
         this.#isBroken = true;
         this.#waiting = [];
         this.#head = 0;
-      } else if (error !== undefined) this.#dropped += batch.length;
+      } else if (error !== undefined) this.#dropped += lines;
       // After a failure the next line tries again: at once it would spin on a full disk.
       if (error === undefined || this.#isBroken) this.#next();
+      else this.#tellIdle();
     });
+  }
+
+  #tellIdle(): void {
+    for (const done of this.#idle.splice(0)) done();
   }
 }

@@ -37,8 +37,9 @@ class StoreGate implements Gate {
     const { store, log } = this.#options;
     const key = store.snapshot.key(publicKey);
     if (key === undefined) {
-      log.warn("auth.refused", "Refused a key that is not registered", {
-        key: fingerprintOf(publicKey),
+      const fingerprint = fingerprintOf(publicKey);
+      log.warn("auth.refused", `Refused the key ${fingerprint}, which is not registered`, {
+        key: fingerprint,
       });
       return undefined;
     }

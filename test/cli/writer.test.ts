@@ -83,6 +83,24 @@ describe("ring writer", () => {
     expect(full.taken).toEqual(["a\n", "lost 1\nb\n"]);
   });
 
+  test("flush gives what a full disk left a last chance, and does not wait for a second failure", async () => {
+    const sink = new SlowSink();
+    const writer = new RingWriter(sink, loss);
+    for (const line of ["a", "b", "c", "d"]) writer.line(line);
+    sink.release();
+    expect(sink.taken.at(-1)).toBe("b\nc\nd\n");
+    writer.line("e");
+    sink.release("ENOSPC");
+    expect(sink.isWaiting).toBe(false);
+    const flushed = writer.flush(60_000);
+    expect(sink.taken.at(-1)).toBe("lost 3\ne\n");
+    sink.release("ENOSPC");
+    await flushed;
+    // The line about the loss was lost too, and what it stood for is not forgotten.
+    writer.line("f");
+    expect(sink.taken.at(-1)).toBe("lost 4\nf\n");
+  });
+
   test("flush ends with the last line, and at its deadline where nobody reads", async () => {
     const sink = new SlowSink();
     const writer = new RingWriter(sink, loss);

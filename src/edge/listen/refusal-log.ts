@@ -3,6 +3,15 @@ import type { Deadline, Deadlines } from "../../deadlines.ts";
 import type { Logger } from "../../log.ts";
 import type { AdmissionRefusal } from "./peer-limits.ts";
 
+/** Why, as it stands behind a number. */
+const WORDS: Readonly<Record<AdmissionRefusal, string>> = {
+  penalty: "from addresses that are shut out",
+  connectionsPerSource: "above the connections of one address",
+  acceptRate: "above the rate of one address",
+  connections: "above the connections of this process",
+  pendingHandshakes: "above the handshakes of this process",
+};
+
 /** One line at most this often. */
 const EVERY_MS = 10_000;
 
@@ -24,7 +33,12 @@ export class RefusalLog {
   };
 
   #tell(): void {
-    this.#log.warn("listen", "Connections were reset", Object.fromEntries(this.#counts));
+    const reasons = [...this.#counts].map(([refusal, count]) => `${count} ${WORDS[refusal]}`);
+    this.#log.warn(
+      "listen",
+      `Connections were reset: ${reasons.join(", ")}`,
+      Object.fromEntries(this.#counts),
+    );
     this.#counts.clear();
     this.#pause = this.#deadlines.schedule(EVERY_MS, () => {
       this.#pause = undefined;
