@@ -164,7 +164,12 @@ describe.skipIf(!CAN_RUN)("origins", () => {
     expect([reply.status, reply.body]).toEqual([200, "bbbb"]);
   });
 
-  describe.skipIf(!HAS_OPENSSL)("https", () => {
+  // The second time with the variable by which the runtime would trust everybody: the same results (S-25).
+  const trusting = { NODE_TLS_REJECT_UNAUTHORIZED: "0" };
+  describe.skipIf(!HAS_OPENSSL).each([
+    ["https", "", {}],
+    ["https, whatever the environment says", "-trusting", trusting],
+  ] as const)("%s", (_, suffix, environment) => {
     let secure: App;
     let cert: string;
 
@@ -187,8 +192,9 @@ describe.skipIf(!CAN_RUN)("origins", () => {
       await secure?.[Symbol.asyncDispose]();
     });
 
-    function connect(name: string, host: string, flags: readonly string[] = []): Promise<Tunnel> {
-      return Tunnel.start({ target: `https://${host}:${secure.port}`, name, flags, edge });
+    function connect(label: string, host: string, flags: readonly string[] = []): Promise<Tunnel> {
+      const target = `https://${host}:${secure.port}`;
+      return Tunnel.start({ target, name: label + suffix, flags, edge, environment });
     }
 
     test("a certificate that nobody vouches for is 502 ORIGIN_TLS", async () => {
