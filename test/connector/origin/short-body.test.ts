@@ -2,7 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import type { Socket } from "node:net";
 import { IS_SLOW } from "../../binary/tunl.ts";
-import { RawServer } from "../sockets.ts";
+import { eventually, RawServer } from "../sockets.ts";
 import { bytesOf, Rig } from "./rig.ts";
 
 const ROUNDS = IS_SLOW ? 10_000 : 600;
@@ -24,6 +24,8 @@ function endOfChunks(body: string): number {
 class Origin {
   readonly heads: string[] = [];
   readonly answered: string[] = [];
+  /** Connections on which a request began and is not whole. */
+  readonly unfinished = new Set<Socket>();
 
   /** Answers each whole request with its own target; chunked bodies are whole at their last chunk. */
   accept(socket: Socket): void {
@@ -39,9 +41,11 @@ class Origin {
         const last = isChunked ? endOfChunks(body) : length;
         if (last < 0 || body.length < last) {
           if (this.heads.at(-1) !== head) this.heads.push(head);
+          this.unfinished.add(socket);
           return;
         }
         this.heads.push(head);
+        this.unfinished.delete(socket);
         text = body.slice(last);
         const target = head.split(" ")[1] ?? "";
         this.answered.push(target);
@@ -52,7 +56,6 @@ class Origin {
       text += chunk.toString("latin1");
       serve();
     });
-    socket.on("end", () => socket.end());
   }
 
   targets(): string[] {
@@ -94,6 +97,12 @@ describe("short request bodies (S-10)", () => {
       expect(origin.targets().filter((target) => target.startsWith("/evil"))).toEqual([]);
       expect(origin.answered.filter((target) => !whole.has(target))).toEqual([]);
       expect(origin.answered).toHaveLength(2 * ROUNDS);
+      // No end of a cut request is a clean one, and none of its connections is kept.
+      await eventually("the cut connections to be reset", () =>
+        [...origin.unfinished].every((socket) => socket.destroyed),
+      );
+      expect(origin.unfinished.size).toBeGreaterThan(ROUNDS / 4);
+      expect(server.errors.length).toBeGreaterThanOrEqual(origin.unfinished.size);
       // The others share few connections, while each cut one that was sent had its own.
       expect(server.sockets.length).toBeLessThan(2 * ROUNDS);
     },
