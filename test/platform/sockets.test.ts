@@ -181,6 +181,62 @@ describe("sockets of the runtime", () => {
     other.local.destroy();
   });
 
+  // The read valve of a session leans on both (PROTOCOL §5.3).
+  test("a paused TLS socket gives no byte, makes its writer wait, and gives every byte when resumed", async () => {
+    await using server = await new RawServer().listen({ host: "127.0.0.1" });
+    const { local, peer } = await securePair(server);
+    let given = 0;
+    local.on("data", (bytes: Buffer) => {
+      given += bytes.length;
+    });
+    local.pause();
+    const chunk = Buffer.alloc(256 * 1_024, "x");
+    let written = 0;
+    let isWaiting = false;
+    const write = (): void => {
+      isWaiting = true;
+      written += chunk.length;
+      peer.write(chunk, () => {
+        isWaiting = false;
+      });
+    };
+    // A write that outlasts many round trips elsewhere waits for the reader.
+    const other = await pair(server);
+    for (let trips = 0; trips < 50; trips++) {
+      if (!isWaiting) {
+        trips = 0;
+        write();
+      }
+      expect(written).toBeLessThan(64 * MIB);
+      const arrived = once(other.local, "data");
+      other.peer.write("x");
+      await within(arrived, "a byte");
+    }
+    expect(written).toBeGreaterThan(chunk.length);
+    expect(given).toBe(0);
+    const all = once(local, "end");
+    peer.end();
+    local.resume();
+    await within(all, "the end");
+    expect(given).toBe(written);
+    for (const socket of [local, peer, other.local, other.peer]) socket.destroy();
+  });
+
+  test("a paused TLS socket notices an RST, with unread bytes, too", async () => {
+    await using server = await new RawServer().listen({ host: "127.0.0.1" });
+    for (const bytes of [0, 1_024, MIB]) {
+      const { local, peer } = await securePair(server);
+      local.on("data", () => undefined);
+      local.pause();
+      const closed = deferred<void>();
+      local.on("close", () => closed.resolve());
+      if (bytes > 0) peer.write(Buffer.alloc(bytes), () => peer.resetAndDestroy());
+      else peer.resetAndDestroy();
+      await within(closed.promise, `the end of a paused socket with ${bytes} unread bytes`);
+      expect(local.destroyed).toBe(true);
+    }
+  });
+
   test("a microtask runs after each socket event, an immediate once per turn", async () => {
     await using server = await new RawServer().listen({ host: "127.0.0.1" });
     const count = 32;
