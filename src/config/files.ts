@@ -28,7 +28,9 @@ export function readText(path: string, name: string): string {
   try {
     const stat = statSync(path);
     if (stat.isDirectory())
-      throw new TunlError("CONFIG_INVALID", `${what} is a directory, expected a file`);
+      throw new TunlError("CONFIG_INVALID", `${what} is a directory, expected a file`, {
+        hint: UNREADABLE_HINT,
+      });
     if (stat.size > MAX_FILE_BYTES) {
       throw new TunlError(
         "CONFIG_INVALID",
@@ -46,7 +48,10 @@ export function readText(path: string, name: string): string {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch (error) {
-    throw new TunlError("CONFIG_INVALID", `${what} is not UTF-8`, { cause: error });
+    throw new TunlError("CONFIG_INVALID", `${what} is not UTF-8`, {
+      cause: error,
+      hint: "Save it as UTF-8",
+    });
   }
 }
 
@@ -61,7 +66,7 @@ export function checkFile(path: string, kind: "config" | "secret", what: string)
     const stat = statSync(path);
     if (stat.isDirectory()) {
       const message = `${what} "${path}" is a directory, expected a file`;
-      return [{ severity: "error", code: "NOT_A_FILE", message }];
+      return [{ severity: "error", code: "NOT_A_FILE", message, hint: UNREADABLE_HINT }];
     }
     if (process.platform === "win32") return [];
     const mode = stat.mode & 0o777;

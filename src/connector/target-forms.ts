@@ -34,7 +34,8 @@ export function bracketed(text: string): string | undefined {
 export function nearScheme(text: string): string | undefined {
   const [, scheme = "", rest = ""] =
     /^([a-z][a-z0-9+.-]*)(:\/\/.*)$/is.exec(withoutUserInfo(text)) ?? [];
-  const meant = nearest(scheme, ["http", "https"]);
+  // ftp is as near as htp, but nobody who types it means http.
+  const meant = /^h/i.test(scheme) ? nearest(scheme, ["http", "https"]) : undefined;
   return meant === undefined ? undefined : `${meant}${rest}`;
 }
 

@@ -245,7 +245,7 @@ describe("load", () => {
       expect([message.toLowerCase().includes(flag), message, hint]).toEqual([
         true,
         expect.stringMatching(/ is a directory, expected a file$/),
-        undefined,
+        expect.stringContaining("path of a file"),
       ]);
     }
     const { message } = refusal(() =>

@@ -24,20 +24,22 @@ export async function readCertificateFiles(
 ): Promise<Certificate> {
   const certText = await readPem(files.cert, "public");
   const keyText = await readPem(files.key, "secret");
-  const leaf = parse(() => new X509Certificate(certText), files.cert, "a PEM certificate");
-  const key = parse(() => createPrivateKey(keyText), files.key, "an unencrypted PEM private key");
+  const leaf = parse(() => new X509Certificate(certText), files.cert, certText, CERTIFICATE);
+  const key = parse(() => createPrivateKey(keyText), files.key, keyText, PRIVATE_KEY);
   checkKey(leaf, key, files);
   const times = checkTimes(leaf, files.cert, now);
   const names = namesOf(leaf);
   if (names.length === 0) {
     throw refused(
       `"${files.cert}" names no host in its subjectAltName, expected at least one DNS name`,
+      { hint: "Have it issued anew with its names as DNS entries; a common name does not count" },
     );
   }
   const context = parse(
     () => contextOf({ cert: certText, key: keyText }),
     files.cert,
-    "a chain of PEM certificates, leaf first",
+    certText,
+    CERTIFICATE,
   );
   return { id: files.cert, names, context, ...times };
 }
@@ -83,12 +85,37 @@ function checkMode(path: string, kind: "public" | "secret", mode: number): void 
   );
 }
 
-function parse<T>(read: () => T, path: string, expected: string): T {
+/** What a file is expected to hold, and what to do where it does not. */
+interface Expected {
+  readonly what: string;
+  readonly hint: string;
+}
+
+const CERTIFICATE: Expected = {
+  what: "PEM certificates, the leaf first",
+  hint: "Give the file that begins with -----BEGIN CERTIFICATE-----, often called fullchain.pem",
+};
+const PRIVATE_KEY: Expected = {
+  what: "an unencrypted PEM private key",
+  hint: "Give the file with -----BEGIN PRIVATE KEY-----, often called privkey.pem",
+};
+
+function parse<T>(read: () => T, path: string, text: string, { what, hint }: Expected): T {
   try {
     return read();
   } catch (error) {
-    throw refused(`"${path}" is not usable, expected ${expected}`, { cause: error });
+    throw refused(`"${path}" holds ${contentOf(text)}, expected ${what}`, { cause: error, hint });
   }
+}
+
+/** What a file seems to hold, by its first PEM label; nothing of it is quoted. */
+function contentOf(text: string): string {
+  const label = /-----BEGIN ([A-Z0-9 ]{1,40})-----/.exec(text)?.[1];
+  if (label === undefined) return "no PEM";
+  if (label.includes("ENCRYPTED") || /^Proc-Type:.*ENCRYPTED/m.test(text))
+    return "an encrypted key";
+  if (label.endsWith("PRIVATE KEY")) return "a private key that cannot be used here";
+  return label === "CERTIFICATE" ? "a certificate that cannot be used here" : `PEM of another kind`;
 }
 
 function checkKey(leaf: X509Certificate, key: KeyObject, files: CertificateFiles): void {

@@ -1,3 +1,4 @@
+import { createPrivateKey } from "node:crypto";
 import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "bun:test";
@@ -82,12 +83,29 @@ describe("certificate files", () => {
   });
 
   test("are refused when they are no PEM, naming the file", async () => {
-    expect((await refusal(read({ cert: "nonsense", key: leaf.key }))).message).toMatch(
-      /cert\.pem" is not usable/,
+    const told = async (cert: string, key: string): Promise<string> => {
+      const { message, hint } = await refusal(read({ cert, key }));
+      expect(hint).toContain("-----BEGIN ");
+      return message.replace(/^".*(cert|key)\.pem"/, "$1");
+    };
+    const [certificate, key] = [
+      "expected PEM certificates, the leaf first",
+      "expected an unencrypted PEM private key",
+    ];
+    expect(await told("nonsense", leaf.key)).toBe(`cert holds no PEM, ${certificate}`);
+    expect(await told(leaf.cert, "nonsense")).toBe(`key holds no PEM, ${key}`);
+    // Swapped, and locked.
+    expect(await told(leaf.key, leaf.cert)).toBe(
+      `cert holds a private key that cannot be used here, ${certificate}`,
     );
-    expect((await refusal(read({ cert: leaf.cert, key: "nonsense" }))).message).toMatch(
-      /key\.pem" is not usable/,
+    expect(await told(leaf.cert, leaf.cert)).toBe(
+      `key holds a certificate that cannot be used here, ${key}`,
     );
+    const locked = createPrivateKey(leaf.key).export({
+      ...({ type: "pkcs8", format: "pem", cipher: "aes-256-cbc" } as const),
+      passphrase: "secret",
+    });
+    expect(await told(leaf.cert, String(locked))).toBe(`key holds an encrypted key, ${key}`);
   });
 
   test("are refused when absent, naming the path", async () => {
