@@ -75,6 +75,11 @@ export class Outlet {
     return this.#waiting + this.#outstanding;
   }
 
+  /** True while the kernel has a write of which it said nothing yet: some of its bytes may have left. */
+  get isWriting(): boolean {
+    return this.#outstanding > 0;
+  }
+
   /** True from `end()` on, and once the outlet is over: writes are dropped. */
   get isClosed(): boolean {
     return this.#state !== "open";

@@ -67,6 +67,7 @@ export class OriginConnection implements OutletEvents {
   #state: "idle" | "busy" | "raw" | "over" = "idle";
   #user: ConnectionUser | undefined;
   #hasRead = false;
+  #hasSent = false;
 
   /**
    * @param socket Connected, half-open; nothing was read from it.
@@ -87,12 +88,18 @@ export class OriginConnection implements OutletEvents {
     return this.#hasRead;
   }
 
+  /** False while no byte of the request can have left: it never reached the origin. */
+  get mayHaveSent(): boolean {
+    return this.#hasSent || this.outlet.isWriting;
+  }
+
   /** Gives the connection to an exchange whose response is read next. */
   use(user: ConnectionUser, method: string, upgrade: string | undefined): void {
     this.#reader.expect(method, upgrade);
     this.#state = "busy";
     this.#user = user;
     this.#hasRead = false;
+    this.#hasSent = false;
   }
 
   /** Takes it back after a clean exchange; its reader goes on watching. */
@@ -124,6 +131,7 @@ export class OriginConnection implements OutletEvents {
   }
 
   taken(bytes: number): void {
+    this.#hasSent = true;
     try {
       this.#user?.taken(bytes);
     } catch (error) {
@@ -155,6 +163,8 @@ export class OriginConnection implements OutletEvents {
   #receive(chunk: Uint8Array): void {
     switch (this.#state) {
       case "busy":
+        // It left the pool a moment ago, and this was meant for somebody else or for nobody (S-09).
+        if (!this.mayHaveSent) return this.#lose("invalid", "the origin spoke before it was asked");
         this.#hasRead = true;
         this.#reader.feed(chunk);
         this.#read();
@@ -252,6 +262,7 @@ export class OriginConnection implements OutletEvents {
   #lose(loss: Loss, detail: string): void {
     const user = this.#user;
     if (!this.#leave()) return;
+    this.#hasSent = this.mayHaveSent;
     this.outlet.discard();
     this.#socket.destroy();
     user?.lost(loss, detail);
@@ -263,6 +274,7 @@ export class OriginConnection implements OutletEvents {
     if (this.#state === "idle") return this.#endIdle();
     const user = this.#user;
     if (!this.#leave()) return;
+    this.#hasSent = this.mayHaveSent;
     this.outlet.reset();
     user?.lost("internal", messageOf(error));
   }

@@ -257,6 +257,7 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
 
   #lost(loss: Loss, detail: string): void {
     const hasRead = this.#connection?.hasRead ?? false;
+    const wasSent = this.#connection?.mayHaveSent ?? false;
     this.#connection = undefined;
     const { code, cut } = LOSSES[loss];
     if (this.#state === "raw") {
@@ -264,16 +265,19 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
       if (this.#isOriginEnded && this.#upload.isEnded && loss === "closed") this.#finish();
       else this.#cut(this.#isOriginEnded ? "reset" : cut);
     } else if (this.#state === "responding") this.#cut(cut);
-    else if (loss !== "internal" && !hasRead && this.#isResendable) {
-      this.#mayHaveBeenSent = true;
+    else if (loss !== "internal" && !hasRead && this.#isResendable(wasSent)) {
+      this.#mayHaveBeenSent ||= wasSent;
       this.#state = "dialling";
       this.#dial();
-    } else this.#fail(failure(code, true, `${this.#parts.url}: ${detail}`));
+    } else {
+      const sent = wasSent || this.#mayHaveBeenSent;
+      this.#fail(failure(code, sent, `${this.#parts.url}: ${detail}`));
+    }
   }
 
-  /** A reused connection may have been closed by the origin before it saw the request (http.md §11). */
-  get #isResendable(): boolean {
-    return this.#isReused && isRepeatable(this.#head.method) && !this.#head.hasBody;
+  /** A reused connection may have been closed by the origin before it saw the request (http.md §11). A body is not kept. */
+  #isResendable(wasSent: boolean): boolean {
+    return this.#isReused && !this.#head.hasBody && (!wasSent || isRepeatable(this.#head.method));
   }
 
   /** Fields without what belongs to the connection, the local authority mapped back; `undefined`: refused. */

@@ -7,7 +7,7 @@ import {
   type Server,
   type ServerResponse,
 } from "node:http";
-import type { AddressInfo, Socket } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -577,6 +577,54 @@ describe("reuse of origin connections", () => {
     const call = await rig.call().over();
     expect(call.failed).toMatchObject({ code: "ORIGIN_CLOSED", sent: true });
     expect(server.sockets.length).toBe(1);
+  });
+
+  describe("a connection that speaks or ends just as it is taken out of the pool", () => {
+    const acts = {
+      "an answer nobody asked for": (socket: Socket) => socket.write(OK.replace("ok", "no")),
+      "half a head": (socket: Socket) => socket.write("HTTP/1.1 408 Req"),
+      FIN: (socket: Socket) => socket.end(),
+    } as const;
+    const requests = [{}, { method: "POST" }, { method: "DELETE" }] as const;
+    for (const [name, act] of Object.entries(acts)) {
+      for (const parts of requests) {
+        const { method } = { method: "GET", ...parts };
+        test(`${name}: ${method} has not left yet, and goes to a new one`, async () => {
+          const heads: string[] = [];
+          await using server = await rawOrigin((head, _, socket) => {
+            heads.push(head.split(" ")[1] ?? "");
+            socket.write(OK);
+          });
+          using rig = rigOf(server);
+          await rig.call({ target: "/first" }).over();
+          const pooled = await server.accepted();
+          // In one turn of the loop: first the news that lead to a request, then what the origin did before it.
+          await using bell = await new RawServer().listen({ host: "127.0.0.1" });
+          const listener = connect({ host: "127.0.0.1", port: bell.port });
+          const ring = await bell.accepted();
+          const rung = Promise.withResolvers<Call>();
+          listener.once("data", () => {
+            rung.resolve(rig.call({ ...parts, target: "/second" }));
+          });
+          ring.write("ring");
+          act(pooled);
+          const call = await (await within(rung.promise, "the bell")).over();
+          expect([call.log.at(-1), call.text]).toEqual(["end", "ok"]);
+          expect(heads.filter((target) => target === "/second")).toHaveLength(1);
+          expect(server.sockets.length).toBe(2);
+          listener.destroy();
+        });
+      }
+    }
+
+    test("a new one that speaks first is no HTTP server, and got nothing of the request", async () => {
+      await using server = await new RawServer((socket) =>
+        socket.write("220 mail ready\r\n"),
+      ).listen({ host: "127.0.0.1" });
+      using rig = rigOf(server);
+      const call = await rig.call({ method: "DELETE" }).over();
+      expect(call.failed?.code).toBe("ORIGIN_INVALID");
+    });
   });
 
   test("a new connection that dies unheard is not tried again", async () => {

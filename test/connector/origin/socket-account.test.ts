@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SocketAccount } from "../../../src/connector/origin/socket-account.ts";
 import { reachedLimits } from "../../../src/limits.ts";
-import { eventually, RawServer } from "../sockets.ts";
+import { eventually, RawServer, received } from "../sockets.ts";
 import { Rig } from "./rig.ts";
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -19,11 +19,14 @@ describe("sockets to origins", () => {
     expect(refused.failed).toMatchObject({ code: "ORIGIN_UNREACHABLE", sent: false });
     expect(refused.failed?.detail).toContain("2 sockets are open");
     expect(reachedLimits().originSockets).toBe(before + 1);
+    await received(first, 1);
     first.write(OK);
     await eventually("the first answer", () => calls.some((call) => call.isOver));
     // Idle now, and used again without a dial.
+    const second = received(first, 1);
     const again = rig.call();
-    await eventually("the second request", () => first.bytesRead > 0 && sockets.open === 2);
+    await second;
+    expect(sockets.open).toBe(2);
     first.write(OK);
     expect((await again.over()).text).toBe("ok");
     expect(server.sockets.length).toBe(2);
