@@ -4,22 +4,16 @@ import {
   type Failure,
   type FailureCode,
   keepAliveSeconds,
-  keepResponseFields,
-  MESSAGE_FIELDS_MAX,
   type RequestHead,
 } from "../../exchange/index.ts";
-import { type HeaderBlock, LineBuffer, parseLines } from "../../headers/index.ts";
-import {
-  acceptsWebSocket,
-  type Framing,
-  type ResponseHead as Http1ResponseHead,
-} from "../../http1/index.ts";
-import { authenticatesConnection, challengesConnection } from "./connection-login.ts";
+import type { HeaderBlock } from "../../headers/index.ts";
+import type { Framing, ResponseHead as Http1ResponseHead } from "../../http1/index.ts";
 import { type ConnectionUser, type Loss, OriginConnection } from "./connection.ts";
 import type { DialEvents } from "./dial-origin.ts";
 import { failure, reasonOf } from "./failures.ts";
 import type { HttpOriginParts } from "./http1.ts";
 import type { OriginEvents, OriginExchange } from "./origin.ts";
+import { endToEnd, hasAccepted, leavesConnection } from "./response-rules.ts";
 import { Upload } from "./upload.ts";
 
 /** What a lost connection is: before the head a failure, after it a cut. */
@@ -30,12 +24,6 @@ const LOSSES = {
   upgrade: { code: "ORIGIN_UPGRADE", cut: "truncated" },
   internal: { code: "INTERNAL", cut: "truncated" },
 } as const satisfies Record<Loss, object>;
-
-/** Longest reason phrase that is passed on, bytes. Real ones have 30; a message carries 1,024 (http.md §5.1). */
-export const MAX_REASON = 512;
-
-/** Where response fields are put together; empty between two heads. */
-const lines = new LineBuffer();
 
 /**
  * States:
@@ -206,17 +194,12 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
   }
 
   head(head: Http1ResponseHead): void {
-    const fields = this.#endToEnd(head);
-    if (fields === undefined) return;
+    const fields = endToEnd(this.#parts.rewrite, this.#head, head);
+    if (typeof fields === "string") return this.#refuse("ORIGIN_INVALID", fields);
     if (head.status === 101) return this.#upgraded(head, fields);
     if (head.status < 200) return this.#events.interim(head.status, fields);
     this.#state = "responding";
-    this.#isReusable =
-      head.persistent &&
-      this.#head.upgrade === undefined &&
-      this.#parts.pool.isKeeping &&
-      !challengesConnection(head.fields) &&
-      !authenticatesConnection(this.#head.fields);
+    this.#isReusable = this.#parts.pool.isKeeping && leavesConnection(this.#head, head);
     if (this.#isReusable) this.#keepAliveSeconds = keepAliveSeconds(head.fields);
     this.#events.response({
       status: head.status,
@@ -280,33 +263,8 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
     return this.#isReused && !this.#head.hasBody && (!wasSent || isRepeatable(this.#head.method));
   }
 
-  /** Fields without what belongs to the connection, the local authority mapped back; `undefined`: refused. */
-  #endToEnd(head: Http1ResponseHead): Uint8Array | undefined {
-    if (head.reason.length > MAX_REASON) {
-      this.#refuse(
-        "ORIGIN_INVALID",
-        `the reason phrase has ${head.reason.length} bytes, allowed ${MAX_REASON}`,
-      );
-      return undefined;
-    }
-    lines.clear();
-    try {
-      keepResponseFields(head.fields, lines);
-    } catch (error) {
-      this.#refuse("ORIGIN_INVALID", reasonOf(error));
-      return undefined;
-    }
-    const fields = this.#parts.rewrite.responseFields(this.#head, lines.take());
-    if (fields.length <= MESSAGE_FIELDS_MAX) return fields;
-    this.#refuse(
-      "ORIGIN_INVALID",
-      `the header has ${fields.length} bytes, allowed ${MESSAGE_FIELDS_MAX}`,
-    );
-    return undefined;
-  }
-
   #upgraded(head: Http1ResponseHead, fields: Uint8Array): void {
-    if (this.#head.upgrade === "websocket" && !this.#isAccepted(head)) {
+    if (this.#head.upgrade === "websocket" && !hasAccepted(this.#head, head)) {
       return this.#refuse("ORIGIN_UPGRADE", "Sec-WebSocket-Accept is wrong");
     }
     this.#state = "raw";
@@ -318,14 +276,6 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
       hasBody: true,
     });
     if (this.#connection !== undefined) this.#upload.sendRaw();
-  }
-
-  #isAccepted(head: Http1ResponseHead): boolean {
-    const { fields } = this.#head;
-    const block = parseLines(fields, { bytes: fields.length, fields: 1_024 });
-    if (typeof block === "string") return false;
-    const index = block.find("sec-websocket-key");
-    return index >= 0 && acceptsWebSocket(head.fields, block.text(index));
   }
 
   // Ends.

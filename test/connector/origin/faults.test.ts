@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test";
 import type { Socket } from "node:net";
 
 import { HostRewrite } from "../../../src/connector/origin/host-header.ts";
-import { MAX_REASON } from "../../../src/connector/origin/http1-exchange.ts";
 import type { OriginEvents, OriginExchange } from "../../../src/connector/origin/origin.ts";
+import { MAX_REASON } from "../../../src/connector/origin/response-rules.ts";
 import { StaticOrigin } from "../../../src/connector/origin/static.ts";
 import { parseTarget } from "../../../src/connector/target.ts";
 import { encodeMessage, MESSAGE_FIELDS_MAX } from "../../../src/exchange/index.ts";
