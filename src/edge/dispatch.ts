@@ -100,10 +100,10 @@ export class Dispatch implements Waiter {
 
   // Waiter
 
-  go(): boolean {
+  go(): "gone" | "away" | "busy" {
     const outcome = this.#try();
     if (outcome === "noRoute") this.#request.turnedAway("NO_ROUTE");
-    return outcome === "opened" || outcome === "noRoute";
+    return outcome === "busy" || outcome === "away" ? outcome : "gone";
   }
 
   expired(): void {

@@ -1,15 +1,34 @@
 // This file is both ends restarted while visitors ask without a pause: what they notice of it, and what their origin sees. R-05, R-07, R-09, R-27.
 import { describe, expect, test } from "bun:test";
-import { CAN_RUN, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
+import { readFileSync } from "node:fs";
+import { HOLD_IN_ALL } from "../../src/edge/route/index.ts";
+import { CAN_RUN, DOMAIN, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
 import { Visitor } from "../e2e/visitor.ts";
+import { eventually } from "./program.ts";
 import { CountingServer, Traffic } from "./traffic.ts";
-import { Home, IS_SLOW, type Running } from "./tunl.ts";
+import { CutWay } from "../edge/cut-way.ts";
+import { Home, IS_SLOW, type Running, tunl } from "./tunl.ts";
 
 const NAME = "rolling";
 const ROUNDS = IS_SLOW ? 20 : 2;
 const VISITORS = 8;
+const DARK_MS = IS_SLOW ? 3_000 : 1_000;
 /** Answers between two restarts; 40 restarts of the long form see more than 40,000 in all. */
 const ANSWERS = IS_SLOW ? 1_100 : 100;
+
+/** What a request may cost that waits. R-27. */
+const WAITING_KIB = 40;
+
+/** Resident memory once it does not fall any more: garbage of a moment ago is not what is asked for. */
+async function settledKib(pid: number): Promise<number> {
+  let least = Number.POSITIVE_INFINITY;
+  for (let look = 0; look < 8; look++) {
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const status = readFileSync(`/proc/${pid}/status`, "latin1");
+    least = Math.min(least, Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1]));
+  }
+  return least;
+}
 
 async function start(tunnel: Tunnel, port: number): Promise<Running> {
   const connector = startConnector(String(port), ["--name", NAME], { home: tunnel.home });
@@ -115,6 +134,58 @@ describe.skipIf(!CAN_RUN)("restarts under load", () => {
       expect(traffic.kinds).toEqual({ "200": traffic.count });
       expect(origin.repeated).toEqual([]);
     },
+  );
+
+  test(`a link that is dark for ${DARK_MS} ms: requests wait, none fails, none is served twice`, async () => {
+    await using origin = await CountingServer.start();
+    await using edge = await TestEdge.start();
+    await using way = await CutWay.open(edge.port);
+    using home = new Home();
+    const line = (await edge.invite()).replace(`:${edge.port}/`, `:${way.port}/`);
+    const words = ["--name", NAME, "--join", line];
+    await using connector = startConnector(String(origin.port), words, { home: home.path });
+    await connector.event("route");
+    const traffic = new Traffic(edge, `${NAME}.${DOMAIN}`, VISITORS);
+    await traffic.answers(ANSWERS, 60_000);
+    for (const direction of ["up", "down"] as const) way.holdBack(direction);
+    // The time is what is tested.
+    await new Promise((resolve) => setTimeout(resolve, DARK_MS));
+    for (const direction of ["up", "down"] as const) way.release(direction);
+    await traffic.answers(ANSWERS, 60_000);
+    await traffic.stop();
+    expect(traffic.kinds).toEqual({ "200": traffic.count });
+    expect(traffic.slowestMs).toBeGreaterThan(DARK_MS - 100);
+    expect(origin.repeated).toEqual([]);
+  });
+
+  test.skipIf(!IS_SLOW || process.platform !== "linux")(
+    `a request that waits costs at most ${WAITING_KIB} KiB, its head of 30,000 bytes included`,
+    async () => {
+      await using edge = await TestEdge.start({ flags: ["--hold", "60s"] });
+      using home = new Home();
+      const names = Array.from({ length: 20 }, (_, index) => `h${index}.${DOMAIN}`);
+      const words = ["--join", await edge.invite(), ...names.flatMap((name) => ["--host", name])];
+      await using connector = startConnector("http_status:204", words, { home: home.path });
+      const routes = (): number => connector.output.split('"event":"route"').length - 1;
+      await eventually(() => (routes() === names.length ? true : undefined), "every route");
+      await stop(connector);
+      const visitors: Visitor[] = [];
+      for (let index = 0; index < HOLD_IN_ALL; index++)
+        visitors.push(await Visitor.open(edge, names[index % names.length] as string));
+      const before = await settledKib(edge.process.pid);
+      for (const visitor of visitors)
+        visitor.send(
+          `GET / HTTP/1.1\r\nHost: ${visitor.authority}\r\nX-Large: ${"h".repeat(30_000)}\r\n\r\n`,
+        );
+      const after = await settledKib(edge.process.pid);
+      const { stdout } = await tunl(["status", "--json"], { home: edge.home });
+      expect(JSON.parse(stdout).edge.tables.parkedRequests).toBe(HOLD_IN_ALL);
+      const each = (after - before) / HOLD_IN_ALL;
+      console.log(`${each.toFixed(1)} KiB each`);
+      expect(each).toBeLessThanOrEqual(WAITING_KIB);
+      for (const visitor of visitors) visitor[Symbol.dispose]();
+    },
+    180_000,
   );
 
   test("a connector that does not come back: 503 after the hold, and every one of them is told", async () => {

@@ -46,14 +46,17 @@ class Crowd {
   readonly log: string[] = [];
   /** So many of them are taken. */
   room = 0;
+  /** These are not taken by whoever has room for others. */
+  readonly barred = new Set<string>();
 
   waiter(name: string): Waiter {
     return {
       go: () => {
-        if (this.room === 0) return false;
+        if (this.barred.has(name)) return "away";
+        if (this.room === 0) return "busy";
         this.room -= 1;
         this.log.push(`${name} goes`);
-        return true;
+        return "gone";
       },
       expired: () => this.log.push(`${name} expired`),
     };
@@ -86,6 +89,17 @@ describe("hold", () => {
     free.room = 1;
     hold.release(TUNNEL);
     expect([stuck.log, free.log]).toEqual([[], ["free goes"]]);
+  });
+
+  test("one that the ready session does not take keeps its place, and nobody behind it", () => {
+    const { hold } = made();
+    const crowd = new Crowd();
+    crowd.barred.add("refused there");
+    for (const name of ["refused there", "second", "third"])
+      hold.park(TUNNEL, HOST, crowd.waiter(name), HOLD_MS, 0);
+    crowd.room = 2;
+    hold.release(TUNNEL);
+    expect([crowd.log, hold.count]).toEqual([["second goes", "third goes"], 1]);
   });
 
   test("who leaves frees the place, once, and is told nothing", () => {

@@ -15,8 +15,8 @@ const LOOK_MS = 250;
 
 /** A request that waits. Called synchronously. */
 export interface Waiter {
-  /** A session may be ready. Returns false when none takes it: it keeps its place. */
-  go(): boolean;
+  /** A session may be ready. Unless it went it keeps its place: no session can take it, or none has room for any. */
+  go(): "gone" | "away" | "busy";
   /** Its time is over, or nobody is expected any more. It has left its place. */
   expired(): void;
 }
@@ -119,8 +119,9 @@ export class Hold {
     for (const host of [...(this.#hostsOf.get(tunnel) ?? [])]) {
       const places = this.#queues.get(host)?.places ?? [];
       for (const place of places) {
-        if (!place.waiter.go()) break;
-        place.leave();
+        const outcome = place.waiter.go();
+        if (outcome === "busy") break;
+        if (outcome === "gone") place.leave();
       }
     }
   }
