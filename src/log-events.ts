@@ -96,7 +96,10 @@ export const EVENTS = {
       ...["acceptRate", "connections", "pendingHandshakes"],
     ],
   },
-  visitor: { about: "A visitor's connection failed", fields: ["code", "error"] },
+  visitor: {
+    about: "A visitor's connection failed, or its request was refused before it had a route",
+    fields: ["code", "requestId", "error"],
+  },
 
   // State
   "state.failed": {

@@ -13,7 +13,14 @@ import {
 import { noteReceived } from "../../garbage.ts";
 import { type LimitName, reached } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
-import { answer, type AnswerCode, type AnswerContext, answerToFault, contextOf } from "../reply.ts";
+import {
+  answer,
+  type AnswerCode,
+  type AnswerContext,
+  answerToFault,
+  contextOf,
+  hex,
+} from "../reply.ts";
 import { CanonicalRequests, newRequestId, type VisitorPeer } from "../request.ts";
 import type { Serve } from "../visit.ts";
 import { BodyLedger } from "./body-ledger.ts";
@@ -143,10 +150,7 @@ export class VisitorConnection
     this.#served += 1;
     const isHead = head.method === "HEAD";
     const request = this.#requests.build(head);
-    if ("code" in request) {
-      this.#log.debug("visitor", "Refused a request", { code: request.code });
-      return this.#refuse(request.code, request, isHead);
-    }
+    if ("code" in request) return this.#refuse(request.code, request, isHead);
     if (bodyLength(head) > (this.#limits.bodyBytes ?? Number.MAX_SAFE_INTEGER)) {
       reached("bodyBytes");
       return this.#refuse("BODY_TOO_LARGE", contextOf(request), isHead);
@@ -361,25 +365,30 @@ export class VisitorConnection
     if (error instanceof Http1Error) {
       const limit = LIMIT_OF[error.code];
       if (limit !== undefined) reached(limit);
-      this.#log.debug("visitor", `Refused a request: ${error.message}`, { code: error.code });
-      return this.#giveUp(answerToFault(error.code));
+      return this.#giveUp(answerToFault(error.code), `${error.code}: ${error.message}`);
     }
     this.#logBug(error);
     this.#lose("left");
   }
 
   /** Ends what is in progress, with an answer of ours where there is still room for one. */
-  #giveUp(code: AnswerCode): void {
+  #giveUp(code: AnswerCode, detail?: string): void {
     const exchange = this.#exchange;
     this.#detach();
     if (exchange?.reply.isHeadSent === true) this.#destroy();
-    else if (exchange === undefined) this.#refuse(code, { requestId: newRequestId() }, false);
-    else this.#refuse(code, contextOf(exchange.request), exchange.request.method === "HEAD");
+    else if (exchange === undefined)
+      this.#refuse(code, { requestId: newRequestId() }, false, detail);
+    else
+      this.#refuse(code, contextOf(exchange.request), exchange.request.method === "HEAD", detail);
     this.#tellGone(exchange, "short");
   }
 
-  /** Answers without the pipeline, then closes. */
-  #refuse(code: AnswerCode, context: AnswerContext, isHead: boolean): void {
+  /** Answers without the pipeline, then closes. The owner finds the reason by the request id that the visitor was shown. */
+  #refuse(code: AnswerCode, context: AnswerContext, isHead: boolean, detail = ""): void {
+    if (this.#log.isEnabled("debug")) {
+      const text = `Refused a request${detail === "" ? "" : `, ${detail}`}`;
+      this.#log.debug("visitor", text, { code, requestId: hex(context.requestId) });
+    }
     const { status, reason, fields, body } = answer(code, context);
     const framing = { kind: "length", length: body.length } as const;
     this.write(
