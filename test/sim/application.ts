@@ -21,6 +21,9 @@ export interface ApplicationOptions {
   readonly opens: number;
   /** Most bytes it writes in all. */
   readonly volume: number;
+  /** Bytes of a large stream, at most, and how many are large, of a hundred. */
+  readonly largest: number;
+  readonly appetite: number;
   /** Longest pause of a late reader, ms. */
   readonly readPauseMs: number;
   /** Streams that are never read, of a hundred. */
@@ -200,10 +203,11 @@ export class Application {
   }
 
   #planned(random: Random): number {
+    const { appetite, largest } = this.#options;
     const wished = random.chance(0.15)
       ? 0
-      : random.chance(0.15)
-        ? random.integer(100_000, 400_000)
+      : random.chance(appetite / 100)
+        ? random.integer(largest / 4, largest)
         : random.size(60_000);
     const total = Math.min(wished, this.#volume);
     this.#volume -= total;

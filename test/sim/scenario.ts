@@ -12,8 +12,12 @@ export interface SideScenario {
   readonly receive: number;
   readonly retain: number;
   readonly unsent: number;
+  /** Streams it opens, and bytes it writes in all, at most. */
   readonly opens: number;
   readonly volume: number;
+  /** Bytes of a large stream, at most, and how many are large, of a hundred. */
+  readonly largest: number;
+  readonly appetite: number;
   readonly readPauseMs: number;
   /** Streams that are never read, of a hundred. */
   readonly deafness: number;
@@ -61,8 +65,12 @@ export function scenarioOf(seed: number): Scenario {
 }
 
 function session(random: Random): SessionScenario {
+  const edge = side(random, "edge");
+  const connector = side(random, "connector");
+  // A few long transfers, so that windows grow and the path fills.
+  const isBulk = random.chance(0.06);
   return {
-    sides: { edge: side(random, "edge"), connector: side(random, "connector") },
+    sides: isBulk ? { edge: bulk(edge), connector: bulk(connector) } : { edge, connector },
     pipes: { edge: pipe(random), connector: pipe(random) },
   };
 }
@@ -83,9 +91,23 @@ function side(random: Random, name: Side): SideScenario {
     // A connector may open 100 streams in 10 s.
     opens: name === "edge" ? 200 : 60,
     volume: random.pick([200, 700]) * KIB,
+    largest: 400_000,
+    appetite: 15,
     readPauseMs: random.pick([30, 600]),
     deafness: random.pick([0, 20, 90]),
     actionMs: random.pick([15, 80]),
+  };
+}
+
+function bulk(side: SideScenario): SideScenario {
+  return {
+    ...side,
+    receive: 8 * MIB,
+    retain: 4 * MIB,
+    volume: 6 * MIB,
+    largest: 3 * MIB,
+    appetite: 60,
+    deafness: 0,
   };
 }
 

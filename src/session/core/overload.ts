@@ -6,6 +6,7 @@ import {
   EVICTION_STALL_MS,
   PRESSURE_FULL,
   PRESSURE_RELIEVED,
+  TIMER_LAG_MS,
 } from "../../wire/index.ts";
 import type { Ledger } from "./ledger.ts";
 import type { StreamState } from "./streams.ts";
@@ -23,6 +24,7 @@ export class Overload {
   #isReading = true;
   /** Since when the session holds more than its share. */
   #overSince: number | undefined;
+  #isFull = false;
   #nextEvictionAt = Number.NEGATIVE_INFINITY;
   #lookAt = Number.POSITIVE_INFINITY;
 
@@ -43,17 +45,29 @@ export class Overload {
     const isOver = window.held > EVICTION_SHARE * window.budget;
     if (!isFull && !isOver && this.#isReading) {
       this.#overSince = undefined;
+      this.#isFull = false;
       this.#lookAt = Number.POSITIVE_INFINITY;
       return;
     }
     if (!isOver) this.#overSince = undefined;
     else this.#overSince ??= now;
+    this.#forgive(isFull && !this.#isFull, now);
+    this.#isFull = isFull;
     this.#turnValve(pressure, now);
     const isLong = this.#overSince !== undefined && now >= this.#overSince + EVICTION_STALL_MS;
     // Behind a closed valve nothing else may happen: eviction goes on until it opens, not only while the process is full.
     const isEvicting = isFull || isLong || !this.#isReading;
     if (isEvicting && now >= this.#nextEvictionAt) this.#evict(now);
     this.#lookAt = isEvicting ? this.#nextEvictionAt : now + EVICTION_INTERVAL_MS;
+  }
+
+  /** Whoever reads gets a turn of the loop before anything is given up, and the time while the loop stood still is nobody's fault. */
+  #forgive(isNew: boolean, now: number): void {
+    const lateMs = now - this.#lookAt;
+    const isLate = lateMs > TIMER_LAG_MS;
+    if (isLate && this.#overSince !== undefined) this.#overSince += lateMs;
+    if (isLate || isNew)
+      this.#nextEvictionAt = Math.max(this.#nextEvictionAt, now + EVICTION_INTERVAL_MS);
   }
 
   /** When to look again though nothing came in, absolute ms. */

@@ -74,6 +74,36 @@ describe("eviction", () => {
     expect(evicted(peer)).toEqual([0]);
   });
 
+  test("does not blame readers for a loop that stood still: its time does not count, and they get a turn first", () => {
+    const peer = small();
+    upload(peer, 0, 250 * KIB);
+    upload(peer, 2, 210 * KIB);
+    peer.advance(500);
+    // Five seconds in which nobody could read. Bytes come first when the loop runs again.
+    peer.now += 5_000;
+    peer.data(2, 210 * KIB, pattern(10));
+    expect(evicted(peer)).toEqual([]);
+    peer.core.consumed(0, 1, peer.now);
+    peer.advance(300);
+    expect(evicted(peer)).toEqual([]);
+    peer.advance(400);
+    expect(evicted(peer)).toEqual([2]);
+  });
+
+  test("gives readers a turn when the process becomes full all at once", () => {
+    let pressure = 0;
+    const peer = small(() => pressure);
+    upload(peer, 0, 10 * KIB);
+    upload(peer, 2, 9 * KIB);
+    peer.advance(5_000);
+    pressure = 1;
+    peer.handle({ kind: "tick" });
+    expect(evicted(peer)).toEqual([]);
+    peer.core.consumed(0, 1, peer.now);
+    peer.advance(100);
+    expect(evicted(peer)).toEqual([2]);
+  });
+
   test("takes one stream in 100 ms, as long as the process is full", () => {
     const peer = small(() => 1);
     for (const id of [0, 2, 4]) upload(peer, id, 16 * KIB);
