@@ -14,7 +14,7 @@ describe.skipIf(!CAN_RUN)("answers of the edge itself", () => {
   let edge: TestEdge;
 
   beforeAll(async () => {
-    edge = await TestEdge.start({ flags: ["--hold", "0"] });
+    edge = await TestEdge.start({ flags: ["--hold", "0", "--log-level", "debug"] });
   });
 
   afterAll(async () => {
@@ -169,6 +169,13 @@ describe.skipIf(!CAN_RUN)("answers of the edge itself", () => {
     const ended = await curl(edge, ["-i", "-H", "Host: elsewhere.example", url(`app.${DOMAIN}`)]);
     const { status, fields } = answered(ended);
     expect([status, valuesOf(fields, "tunl-error")]).toEqual([421, ["WRONG_CONNECTION"]]);
+    // The owner finds it by the id that the visitor was shown.
+    const [id = ""] = valuesOf(fields, "x-tunl-request-id");
+    const found = await edge.process.find(
+      (line) => (line.includes(id) ? JSON.parse(line) : undefined),
+      "the request id",
+    );
+    expect(found).toMatchObject({ event: "visitor", code: "WRONG_CONNECTION", requestId: id });
   });
 });
 
