@@ -98,22 +98,33 @@ function write(
 
 const NO_FIELDS = new Uint8Array(0);
 
-/** @param methods Besides made-up ones, which some judges do not know. */
-export function makeRequest(random: Random, methods: readonly string[]): Made {
+/**
+ * @param methods What the reader knows.
+ * @param connections What may become of the connection behind it.
+ */
+export function makeRequest(
+  random: Random,
+  methods: readonly string[],
+  connections: readonly HeadToWrite["connection"][] = ["keep-alive"],
+): Made {
+  const connection = random.pick(connections);
   const method = random.pick(methods);
   const target =
     method === "OPTIONS" && random.below(2) === 0
       ? "*"
       : `/${random.text(TARGET, random.below(40))}`;
-  const framing = random.pick<FramingToWrite>([
-    { kind: "none" },
-    { kind: "chunked" },
-    { kind: "length", length: random.below(500) },
-  ]);
+  const framing = random.pick<FramingToWrite>(
+    connection === "upgrade"
+      ? [{ kind: "none" }]
+      : [{ kind: "none" }, { kind: "chunked" }, { kind: "length", length: random.below(500) }],
+  );
   const host = random.pick(["a.example", "a.example:8443", "x-1.a.b.c.example"]);
   const own = randomFields(random, 12);
   const line = { method, target: bytes(target) };
-  const head: HeadToWrite = { line, host, fields: NO_FIELDS, framing, connection: "keep-alive" };
+  const head: HeadToWrite = {
+    ...{ line, host, fields: NO_FIELDS, framing, connection },
+    ...(connection === "upgrade" && { upgrade: "raw/1" }),
+  };
   return {
     line: `${method} ${target}`,
     method,
@@ -125,7 +136,8 @@ export function makeRequest(random: Random, methods: readonly string[]): Made {
       ["Host", host],
       ...own,
       ...framingField(framing, method),
-      ["Connection", "keep-alive"],
+      ["Connection", connection],
+      ...(connection === "upgrade" ? ([["Upgrade", "raw/1"]] as Field[]) : []),
     ],
     ...write(random, requestWriter(), head, own),
   };
