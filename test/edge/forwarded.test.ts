@@ -2,7 +2,8 @@
 import { describe, expect, test } from "bun:test";
 import { JUDGES } from "../http1/judges/judge.ts";
 import { inputOf, isRequest, rows } from "../http1/llhttp-rows.ts";
-import { bytes, corpus, decode, text } from "../http1/support.ts";
+import { stopAtClose } from "../http1/comparison.ts";
+import { bytes, corpus, decode, readRequests, text } from "../http1/support.ts";
 import { forwardAll, judged } from "./forwarding.ts";
 
 const base64Rows = (name: string): Uint8Array[] =>
@@ -38,6 +39,53 @@ describe.skipIf(inputs.length === 0)("hostile input that is forwarded", () => {
         const { seen, known } = await judged(judge, forwarded);
         expect(known.length).toBeGreaterThan(100);
         expect(seen).toEqual([...known]);
+      },
+    );
+  }
+});
+
+/** Whole requests of an input, up to one after which the connection ends; whether something of it was refused. */
+function readHere(input: Uint8Array): { whole: string[]; isRefused: boolean } {
+  const { seen } = stopAtClose(readRequests([input]));
+  const whole = seen.messages.filter(({ ended }) => ended);
+  return {
+    whole: whole.map(({ line, body }) => `${line} ${body}`),
+    isRefused: seen.fault !== undefined,
+  };
+}
+
+describe.skipIf(inputs.length === 0)("hostile input as it came", () => {
+  const unique = [...new Map(inputs.map((input) => [text(input), input])).values()];
+  const known = unique
+    .map((input) => ({ input, ...readHere(input) }))
+    .filter(({ whole }) => whole.length > 0);
+
+  for (const judge of JUDGES) {
+    test.skipIf(!judge.isThere)(
+      `is read by ${judge.name} as the same requests, as far as both read it`,
+      async () => {
+        const { connections } = await judge.ask({
+          connections: known.map(({ input }) => input),
+          responses: [],
+        });
+        let compared = 0;
+        for (const [index, { input, whole, isRefused }] of known.entries()) {
+          const requests = connections[index]?.requests ?? [];
+          const theirs = requests
+            .filter(({ body }) => body !== undefined)
+            .map(({ method, target, body }) => {
+              return `${method} ${target} ${Buffer.from(body, "base64").toString("latin1")}`;
+            });
+          const both = Math.min(whole.length, theirs.length);
+          expect([text(input), theirs.slice(0, both)]).toEqual([text(input), whole.slice(0, both)]);
+          // Where they read on, tunl has refused.
+          expect([text(input), theirs.length > whole.length && !isRefused]).toEqual([
+            text(input),
+            false,
+          ]);
+          compared += both;
+        }
+        expect(compared).toBeGreaterThan(100);
       },
     );
   }

@@ -7,6 +7,9 @@ import net from "node:net";
 
 const { connections, responses } = JSON.parse(readFileSync(process.argv[2], "utf8"));
 
+/** Connections open at a time. */
+const AT_ONCE = 32;
+
 /** Names and values take turns in Node's raw lists. */
 const pairs = (raw) =>
   Array.from({ length: raw.length / 2 }, (_, at) => [raw[2 * at], raw[2 * at + 1]]);
@@ -25,7 +28,8 @@ const port = async (server) => {
 
 /** Every request on one connection after the other, as a server sees them. */
 async function judgeRequests() {
-  let current;
+  /** By the port of its client: what was read on each connection. */
+  const judgedOn = new Map();
   const server = http.createServer({ maxHeaderSize: 65_536 }, async (request, response) => {
     const seen = {
       method: request.method,
@@ -33,7 +37,7 @@ async function judgeRequests() {
       version: request.httpVersion,
       fields: pairs(request.rawHeaders),
     };
-    const { requests } = current;
+    const { requests } = judgedOn.get(request.socket.remotePort);
     const at = requests.push(seen) - 1;
     try {
       seen.body = await bodyOf(request);
@@ -46,20 +50,28 @@ async function judgeRequests() {
   });
   server.maxHeadersCount = 0;
   server.on("clientError", (error, socket) => {
-    current.error = error.code;
+    // A socket that was reset has no port any more, and says nothing about its bytes.
+    const judged = judgedOn.get(socket.remotePort);
+    if (judged !== undefined) judged.error = error.code;
     socket.destroy();
   });
   const at = await port(server);
-  const judged = [];
-  for (const bytes of connections) {
-    current = { requests: [], error: null };
+  const judge = async (bytes) => {
+    const judged = { requests: [], error: null };
     const socket = net.connect({ port: at, host: "127.0.0.1" });
     socket.on("error", () => {});
+    await once(socket, "connect");
+    judgedOn.set(socket.localPort, judged);
+    const port = socket.localPort;
     socket.resume();
     socket.end(Buffer.from(bytes, "base64"));
     await once(socket, "close");
-    judged.push(current);
-  }
+    judgedOn.delete(port);
+    return judged;
+  };
+  const judged = [];
+  for (let from = 0; from < connections.length; from += AT_ONCE)
+    judged.push(...(await Promise.all(connections.slice(from, from + AT_ONCE).map(judge))));
   server.close();
   return judged;
 }
