@@ -63,7 +63,7 @@ function configuration(home: string, root: string, port: number): string {
 worker_processes 1;
 pid ${home}/nginx.pid;
 error_log stderr;
-events {}
+events { worker_connections 4096; }
 http {
   access_log off;
 ${temporary}
