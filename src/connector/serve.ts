@@ -121,7 +121,8 @@ class ServedExchange {
   responded(head: ResponseHead): void {
     this.#status = head.status;
     const { head: request } = this.exchange;
-    this.#options.troubles.answered(head.status, hostOf(request), request.id);
+    const { troubles } = this.#options;
+    if (!troubles.hasAnswered) troubles.answered(head.status, hostOf(request), request.id);
     this.exchange.respond(head);
   }
 

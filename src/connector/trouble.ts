@@ -44,7 +44,8 @@ export class Troubles {
   /** By code: when it was told last. The codes are few, so nothing else bounds it. */
   readonly #toldAt = new Map<FailureCode, number>();
   readonly #keepsHost: boolean;
-  #hasAnswered = false;
+  /** True after the first answer: the others need not be told. */
+  hasAnswered = false;
 
   /** @param keepsHost True: the origin sees the public name in Host. */
   constructor(
@@ -61,8 +62,8 @@ export class Troubles {
 
   /** The origin answered. A server that checks Host refuses whatever comes first; one that refuses later has its reasons. */
   answered(status: number, host: string, id: Uint8Array): void {
-    if (this.#hasAnswered) return;
-    this.#hasAnswered = true;
+    if (this.hasAnswered) return;
+    this.hasAnswered = true;
     if (status !== FORBIDDEN || !this.#keepsHost) return;
     this.#tell({
       code: "ORIGIN_HOST_CHECK",
