@@ -149,6 +149,12 @@ export class Outlet {
     if (!this.#socket.destroyed) this.#socket.resetAndDestroy();
   }
 
+  /** Lets go of the socket without RST: what the kernel took it goes on delivering, for as long as the peer takes it. */
+  close(): void {
+    this.discard();
+    if (!this.#socket.destroyed) this.#socket.destroy();
+  }
+
   /** One bound callback for all writes of the socket. */
   readonly #written = (error?: Error | null): void => {
     if (this.#staging !== undefined) giveStaging(this.#staging);

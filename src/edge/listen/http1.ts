@@ -317,8 +317,9 @@ export class VisitorConnection
         return this.#giveUp("REQUEST_TIMEOUT");
       case "writeStall":
       case "upgradeIdle":
-      case "lingerTime":
         return this.#lose("stalled");
+      case "lingerTime":
+        return this.#letGo();
       case "halfClosed":
         return this.#lose("left");
     }
@@ -448,6 +449,16 @@ export class VisitorConnection
     this.#outlet.end();
     this.#intake.clear();
     this.#clock.linger(performance.now());
+  }
+
+  /**
+   * The time for a farewell is over. The kernel has all of it, but a slow visitor may have megabytes still to read from
+   * there: RST would throw them away.
+   */
+  #letGo(): void {
+    if (this.#state === "closed") return;
+    this.#becomeClosed();
+    this.#outlet.close();
   }
 
   #destroy(): void {

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 import { get as httpGet } from "node:http";
+import { connect } from "node:net";
 import { VISITOR_LIMITS } from "../../../src/edge/listen/visitor-options.ts";
 import {
   get,
@@ -176,6 +177,29 @@ describe("visitor connection: requests", () => {
     expect(loud.text).toContain("400 Bad Request");
     loud.send("x".repeat(VISITOR_LIMITS.lingerBytes + 1));
     await rig.empty();
+  });
+
+  test("a slow visitor gets what waits for him in the kernel when the lingering ends (S-11)", async () => {
+    const pipeline = new Pipeline((visit) => {
+      visit.start();
+      respond(visit.reply, "x".repeat(100_000));
+    });
+    await using rig = await new Rig(pipeline.serve, { timeouts: { lingerMs: 100 } }).start();
+    const socket = connect({ host: "127.0.0.1", port: rig.port });
+    const ending = Promise.withResolvers<string>();
+    let received = "";
+    socket.pause();
+    socket.on("error", (error) => ending.resolve(error.message));
+    socket.on("end", () => ending.resolve("end"));
+    socket.write(request("GET", "/", "Connection: close"));
+    await pipeline.visit(0);
+    // The edge has let go: nobody but its kernel has the rest.
+    await rig.empty();
+    socket.on("data", (bytes: Buffer) => (received += bytes.toString("latin1")));
+    socket.resume();
+    expect(await within(ending.promise, "the end of the connection")).toBe("end");
+    expect(bodyOf(received).length).toBe(100_000);
+    socket.destroy();
   });
 
   test("the last of the allowed requests is answered with Connection: close", async () => {

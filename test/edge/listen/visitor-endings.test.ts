@@ -39,6 +39,9 @@ class ScriptedSocket extends EventEmitter {
     this.#hasEnded = true;
     this.#closeIfBothEnded();
   }
+  destroy(): void {
+    this.resetAndDestroy();
+  }
   resetAndDestroy(): void {
     this.destroyed = true;
     setImmediate(() => this.emit("close"));
