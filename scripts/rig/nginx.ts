@@ -20,6 +20,11 @@ export interface NginxOptions {
   readonly prefix: readonly string[];
   /** Names this instance in messages and in its files. */
   readonly name: string;
+  /**
+   * Send buffer of each connection, such as `128k`. A thousand that wait fill the kernel's account for all TCP of the
+   * machine with the megabytes each gets by itself, and then nobody's connection moves.
+   */
+  readonly sendBuffer?: string;
 }
 
 /** The running server: one process, which is its worker too. */
@@ -105,7 +110,7 @@ async function makeCertificate(openssl: string, stem: string): Promise<Pair> {
 }
 
 function configText(
-  { directory, name }: NginxOptions,
+  { directory, name, sendBuffer }: NginxOptions,
   httpPort: number,
   https: (Pair & { port: number }) | undefined,
   withUpload: boolean,
@@ -115,7 +120,8 @@ function configText(
     root ${join(directory, "files")};
     location = /1k { return 200 "${"x".repeat(1_024)}"; }
     ${withUpload ? `location /put/ { root ${directory}; dav_methods PUT; }` : ""}`;
-  return `daemon off;
+  // As root it would give its directories to another user, who is not known in a namespace of one user.
+  return `${process.getuid?.() === 0 ? "user root;\n" : ""}daemon off;
 master_process off;
 pid ${temporary}/pid;
 error_log stderr warn;
@@ -134,7 +140,7 @@ http {
   uwsgi_temp_path ${temporary};
   scgi_temp_path ${temporary};
   server {
-    listen 127.0.0.1:${httpPort} backlog=4096;${content}
+    listen 127.0.0.1:${httpPort} backlog=4096${sendBuffer === undefined ? "" : ` sndbuf=${sendBuffer}`};${content}
   }
 ${
   https === undefined

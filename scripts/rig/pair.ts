@@ -58,6 +58,10 @@ export class Edge implements AsyncDisposable {
     this.#options = options;
   }
 
+  get home(): string {
+    return this.#options.home;
+  }
+
   /** The root certificate that visitors of this edge trust. */
   get caPath(): string {
     return join(this.#options.home, "state", "ca", "root.pem");
@@ -84,6 +88,7 @@ export class Edge implements AsyncDisposable {
 /** The running private end. */
 export interface Connector extends AsyncDisposable {
   readonly program: Program;
+  readonly home: string;
   readonly url: URL;
   /** What it says of its link: `1 link, 0 ms`. */
   readonly connected: string;
@@ -120,6 +125,7 @@ export async function startConnector(options: ConnectorOptions): Promise<Connect
   const { msg } = await program.event("connected");
   return {
     program,
+    home: options.home,
     url: new URL(String(url)),
     connected: String(msg),
     [Symbol.asyncDispose]: () => program.stop(),

@@ -1,0 +1,81 @@
+// This file is slow readers beside others: they hurt themselves only, and cost little. reliability.md R-11; security.md S-42, S-46; transport.md §10 flow.*.
+import { describe, expect, test } from "bun:test";
+import { fileURLToPath } from "node:url";
+import { isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
+import { IS_BUILT, IS_SLOW } from "../binary/tunl.ts";
+
+const PROGRAM = fileURLToPath(new URL("../../scripts/rig/flow/main.ts", import.meta.url));
+const MIB = 1 << 20;
+const KIB = 1 << 10;
+
+const CAN_MEASURE = process.platform === "linux" && IS_BUILT && isInstalled("nginx", "nginx-light");
+/** A network namespace of its own, with small kernel buffers. */
+const UNSHARE = [
+  "unshare",
+  "--net",
+  ...(process.getuid?.() === 0 ? [] : ["--user", "--map-root-user"]),
+];
+const CAN_UNSHARE = IS_SLOW && CAN_MEASURE && isInstalled("ip", "iproute2") && mayUnshare();
+
+function mayUnshare(): boolean {
+  const isAllowed = Bun.spawnSync([...UNSHARE, "true"]).success;
+  if (!isAllowed) console.warn("Skipped: network namespaces are not allowed here");
+  return isAllowed;
+}
+
+type Figures = Readonly<Record<string, number>>;
+
+async function measure(name: string, seconds: number, isSmall: boolean): Promise<Figures> {
+  const words = [process.execPath, PROGRAM, name, String(seconds)];
+  const { code, stdout, stderr } = await run(isSmall ? [...UNSHARE, ...words, "small"] : words, {
+    environment: { PATH: SEARCH_PATH },
+    deadlineMs: 170_000,
+  });
+  if (code !== 0) throw new Error(`flow ${name} ended with ${code}: ${stderr}${stdout}`);
+  console.log(`flow ${name}: ${stdout.trim()}`);
+  return JSON.parse(stdout);
+}
+
+describe.skipIf(!CAN_MEASURE)("flow", () => {
+  test("50 stalled readers beside 50 fast ones on one session (R-11)", async () => {
+    const figures = await measure("stall", IS_SLOW ? 8 : 1.5, false);
+    // A pace that two cores carry beside other tests: else the ratio would be about the machine.
+    expect(figures["alone"]).toBeGreaterThan(0.9 * (figures["wanted"] as number));
+    expect(figures["share"]).toBeGreaterThan(0.9);
+    expect(figures["tenthShare"]).toBeGreaterThan(0.9);
+    expect(figures["heldMost"]).toBeLessThanOrEqual(64 * MIB);
+  }, 90_000);
+
+  test.skipIf(!IS_SLOW)(
+    "50 stalled readers beside 8 that take all they can get (R-11)",
+    async () => {
+      const figures = await measure("greedy", 5, false);
+      expect(figures["share"]).toBeGreaterThan(0.9);
+      expect(figures["heldMost"]).toBeLessThanOrEqual(64 * MIB);
+    },
+    90_000,
+  );
+
+  test.skipIf(!CAN_UNSHARE)(
+    "1,000 slow readers of 1 GB beside another session (S-42)",
+    async () => {
+      const figures = await measure("slow", 20, true);
+      // All of them are still served.
+      expect(figures["requests"]).toBe(figures["readers"] as number);
+      expect(figures["rssEach"]).toBeLessThan(128 * KIB);
+      expect(figures["p99Beside"]).toBeLessThan(2 * (figures["p99Alone"] as number) + 10);
+    },
+    180_000,
+  );
+
+  test.skipIf(!CAN_UNSHARE)(
+    "1 of 999 streams is never read: the others go on (S-46)",
+    async () => {
+      const figures = await measure("one", 10, true);
+      expect(figures["alone"]).toBeGreaterThan(0.9 * (figures["wanted"] as number));
+      expect(figures["share"]).toBeGreaterThan(0.9);
+      expect(figures["tenthShare"]).toBeGreaterThan(0.8);
+    },
+    180_000,
+  );
+});
