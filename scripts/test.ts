@@ -25,6 +25,7 @@ const RINGS = [
   folderRing("e2e", 150_000 * factor, forms),
   folderRing("binary", 90_000 * factor, forms),
   folderRing("platform", 60_000 * factor, forms),
+  folderRing("rig", 90_000 * factor, forms),
 ];
 
 const startedAt = performance.now();
