@@ -12,18 +12,21 @@ const SMALL: PeerOptions = {
   budget: { receive: SESSION },
 };
 
+/** Ids and the kind that fit the side under test. */
+export type Ids = Pick<ScriptedPeer, "theirs" | "ours" | "kind">;
+
 export interface Script {
   readonly title: string;
   readonly code: SessionCodeName;
   /** The frame that CLOSE names, or the number of one that has no name; 0 where there is none. */
   readonly frame: FrameName | number;
   /** The whole sentence that travels back; of limits both numbers. */
-  readonly text: (peer: ScriptedPeer) => string;
+  readonly text: (peer: Ids) => string;
   readonly options?: PeerOptions;
   /** Everything allowed that comes before; the session must live on after it. */
   readonly before?: (peer: ScriptedPeer) => void;
   /** What breaks the rule. */
-  readonly bytes: (peer: ScriptedPeer) => Uint8Array;
+  readonly bytes: (peer: Ids) => Uint8Array;
 }
 
 // What a peer may say about one stream
@@ -39,7 +42,12 @@ const STREAM_FRAMES = [
 ] as const;
 type StreamFrame = (typeof STREAM_FRAMES)[number];
 
-export function openFrame(peer: ScriptedPeer, id: number, data = NONE, fin = false): Uint8Array {
+export function openFrame(
+  peer: Pick<Ids, "kind">,
+  id: number,
+  data = NONE,
+  fin = false,
+): Uint8Array {
   return encodeFrame("open", { id, kind: peer.kind, fin, receiveLimit: 64 * KIB, data });
 }
 
@@ -374,7 +382,7 @@ function resolutionOf(frame: StreamFrame): readonly Script[] {
   if (frame === "datagram") return [overLimit];
   const unopened = (
     title: string,
-    idOf: (peer: ScriptedPeer) => number,
+    idOf: (peer: Ids) => number,
     before?: (peer: ScriptedPeer) => void,
   ): Script => ({
     title: `${frame} of ${title}`,
