@@ -1,6 +1,12 @@
 // This file is the application of one side of one session: it opens, writes, reads at its own pace and gives up.
 import type { SessionStatus, Side } from "../../src/session/index.ts";
-import { EVICTION_INTERVAL_MS, EVICTION_STALL_MS, STREAM_CODES } from "../../src/wire/index.ts";
+import {
+  EVICTION_INTERVAL_MS,
+  EVICTION_STALL_MS,
+  UNACKNOWLEDGED_MS,
+  VALVE_MOST_MS,
+  STREAM_CODES,
+} from "../../src/wire/index.ts";
 import { contentOf, PIECE_MAX } from "./content.ts";
 import { LocalStream, type Reading } from "./local-stream.ts";
 import type { Process } from "./process.ts";
@@ -100,6 +106,7 @@ export class Application {
     const stream = this.#add(truth.opened(id, kind, side), random);
     stream.left = total - headLength;
     stream.ours.written = headLength;
+    stream.wroteAt = this.#options.process.now;
     stream.ours.isFinished = fin;
     this.#later(stream, () => this.#pump(stream));
   }
@@ -184,6 +191,7 @@ export class Application {
       const bytes = this.#content(random, id, ours.written, length);
       stream.left -= length;
       ours.written += length;
+      stream.wroteAt = Math.min(stream.wroteAt, this.#options.process.now);
       if (core.write(id, bytes, this.#shell.touch()) === "pause") {
         stream.isPaused = true;
         this.experience.pauses += 1;
@@ -316,9 +324,13 @@ export class Application {
   #evicted(stream: LocalStream): void {
     const { process, side } = this.#options;
     const { now } = process;
-    const { held, id, waitingSince } = stream;
+    const { held, id, waitingSince, wroteAt } = stream;
     // The same sums as in the core: a difference could be rounded to the other side of them.
-    if (held === 0 || now < waitingSince + EVICTION_STALL_MS)
+    const isLong = now >= waitingSince + EVICTION_STALL_MS;
+    const isInTheWay = now >= this.#shell.pausedSince + VALVE_MOST_MS;
+    // What it keeps for a peer that acknowledges nothing counts as well.
+    const isUnacknowledged = now >= wroteAt + UNACKNOWLEDGED_MS;
+    if (!(held > 0 && (isLong || isInTheWay)) && !isUnacknowledged)
       fail(`the ${side} evicted stream ${id}, whose bytes waited for ${now - waitingSince} ms`);
     if (now < this.evictedAt + EVICTION_INTERVAL_MS)
       fail(`the ${side} evicted two streams within ${now - this.evictedAt} ms`);

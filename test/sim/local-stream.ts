@@ -30,6 +30,8 @@ export class LocalStream {
   held = 0;
   /** Since when held bytes wait: the last consumption, or the arrival of the first of them; own time of the process. */
   waitingSince = Number.POSITIVE_INFINITY;
+  /** When the first byte of ours was written; own time of the process. */
+  wroteAt = Number.POSITIVE_INFINITY;
   isPaused = false;
   isRefused = false;
   isClosed = false;

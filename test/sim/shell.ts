@@ -42,6 +42,8 @@ export class Shell implements Inhabitant {
   isClosed = false;
   /** How often the link was not read, by order of the core. */
   pauses = 0;
+  /** Since when its link is not read; own time of the process. */
+  pausedSince = Number.POSITIVE_INFINITY;
   readonly #clock: Clock;
   readonly #process: Process;
   readonly #events: ShellEvents;
@@ -194,9 +196,11 @@ export class Shell implements Inhabitant {
         break;
       case "pauseLink":
         this.pauses += 1;
+        this.pausedSince = this.#process.now;
         this.#in?.pause();
         break;
       case "resumeLink":
+        this.pausedSince = Number.POSITIVE_INFINITY;
         this.#in?.resume();
         break;
       case "closeLink": {

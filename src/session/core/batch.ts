@@ -80,6 +80,7 @@ export class Batch {
   #into: Uint8Array = NO_BYTES;
   #at = 0;
   #end = 0;
+  #now = 0;
   readonly #acks = new Entries(3, ACK_ENTRY_MAX);
   readonly #limits = new Entries(2, MAX_STREAM_DATA_ENTRY_MAX);
 
@@ -91,7 +92,7 @@ export class Batch {
   hasWork(link: LinkState): boolean {
     const ledger = this.#ledger;
     if (link.isClosing) return false;
-    if (link.liveness.isPingDue || link.liveness.pongId !== undefined) return true;
+    if (link.liveness.isPingDue || link.liveness.pongDue !== undefined) return true;
     if (ledger.owing > 0 || ledger.hasSessionDebts) return true;
     return !ledger.scheduler.isIdle && ledger.hasRoomOn(link);
   }
@@ -100,6 +101,7 @@ export class Batch {
   fill(link: LinkState, into: Uint8Array, now: number): number {
     this.#into = into;
     this.#at = 0;
+    this.#now = now;
     this.#end = Math.min(into.length, BATCH_BYTES);
     this.#control(link, now);
     if (this.#ledger.debts.close !== undefined) this.#close(link);
@@ -113,9 +115,8 @@ export class Batch {
   #control(link: LinkState, now: number): void {
     const ledger = this.#ledger;
     const { debts } = ledger;
-    if (link.liveness.pongId !== undefined && this.#write("pong", { id: link.liveness.pongId })) {
-      link.liveness.pongId = undefined;
-    }
+    const pong = link.liveness.pongDue;
+    if (pong !== undefined && this.#write("pong", { id: pong })) link.liveness.tookPong(now);
     if (link.liveness.isPingDue) this.#write("ping", { id: link.liveness.takePing(now) });
     if (debts.maxData && this.#write("maxData", { limit: ledger.window.limit }))
       debts.maxData = false;
@@ -189,6 +190,7 @@ export class Batch {
     const ledger = this.#ledger;
     const rttMs = link.liveness.rtt.minimum;
     let hasSent = false;
+    if (ledger.retained === 0) link.inFlight.idle();
     while (this.#end - this.#at >= SMALLEST_ROOM && ledger.hasRoomOn(link)) {
       const stream = ledger.scheduler.next();
       if (stream === undefined) break;
@@ -240,7 +242,7 @@ export class Batch {
     const isFin = send.send(this.#into, this.#at + DATA_HEADER_BYTES, length);
     writeDataHeader(this.#into, this.#at, isFin, stream.id, offset, length);
     this.#at += DATA_HEADER_BYTES + length;
-    this.#ledger.sent(stream, length);
+    this.#ledger.sent(stream, length, this.#now);
     return length;
   }
 
@@ -252,7 +254,7 @@ export class Batch {
     if (send.state === "ready") {
       data = send.bytes.peek(length);
       isFin = send.sendPeeked(length);
-      this.#ledger.sent(stream, length);
+      this.#ledger.sent(stream, length, this.#now);
     }
     this.#at = writeOpen(
       this.#into,

@@ -49,18 +49,18 @@ export class Feedback {
     let hasChanged = false;
     for (const { id, received, ended } of entries) {
       const stream = this.#references.find(id, "ack");
-      if (stream !== undefined && this.#ack(stream, received, ended)) hasChanged = true;
+      if (stream !== undefined && this.#ack(stream, received, ended, now)) hasChanged = true;
     }
     const freed = retained - ledger.retained;
     if (freed > 0) {
-      const rtt = link.liveness.rtt.minimum;
-      link.inFlight.acknowledged(freed, now, rtt, ledger.isBacklogged, ledger.retained === 0);
+      const isAsking = link.inFlight.acknowledged(freed, ledger.retained, now, ledger.isBacklogged);
+      if (isAsking) link.liveness.ask();
     }
     if (!hasChanged) this.#load.changedNothing("ack", now);
   }
 
   /** Returns false where the entry says nothing new. */
-  #ack(stream: StreamState, received: number, ended: boolean): boolean {
+  #ack(stream: StreamState, received: number, ended: boolean, now: number): boolean {
     const { id, send } = stream;
     const isFirst = !stream.isOpenAcknowledged;
     stream.isOpenAcknowledged = true;
@@ -84,7 +84,7 @@ export class Feedback {
         `Received ACK ${received} on stream ${id}, sent were ${send.highest} bytes`,
       );
     }
-    return this.#ledger.acknowledged(stream, received) || isFirst;
+    return this.#ledger.acknowledged(stream, received, now) || isFirst;
   }
 
   streamLimits(entries: ControlRecord<"maxStreamData">["entries"], now: number): void {

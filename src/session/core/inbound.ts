@@ -96,8 +96,7 @@ export class Inbound {
           this.#load.changedNothing(name, now);
         break;
       case "pong":
-        if (!link.liveness.pong(decoder.record("pong").id, now))
-          this.#load.changedNothing(name, now);
+        this.#pong(link, decoder.record("pong").id, now);
         break;
       case "maxData":
         if (!ledger.credit.raise(decoder.record("maxData").limit))
@@ -122,6 +121,12 @@ export class Inbound {
         // SYNC, RETIRE and LINKS speak of more than one link; with one link at a time nothing follows from them.
         this.#load.changedNothing(name, now);
     }
+  }
+
+  #pong(link: LinkState, id: number, now: number): void {
+    const ms = link.liveness.pong(id, now);
+    if (ms === undefined) this.#load.changedNothing("pong", now);
+    else link.inFlight.sampled(ms, this.#ledger.retained, now);
   }
 
   #open(link: LinkState, frame: ControlRecord<"open">, now: number): void {

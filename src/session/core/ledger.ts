@@ -187,7 +187,8 @@ export class Ledger implements GrowthConditions {
   }
 
   /** `bytes` of the stream went into a frame. */
-  sent(stream: StreamState, bytes: number): void {
+  sent(stream: StreamState, bytes: number, now: number): void {
+    if (stream.send.bytes.retained === bytes) stream.send.unacknowledgedSince = now;
     this.unsent -= bytes;
     this.retained += bytes;
     const { send } = stream;
@@ -202,11 +203,12 @@ export class Ledger implements GrowthConditions {
   }
 
   /** Returns false where nothing new was acknowledged. */
-  acknowledged(stream: StreamState, offset: number): boolean {
+  acknowledged(stream: StreamState, offset: number, now: number): boolean {
     const { bytes } = stream.send;
     const freed = Math.min(offset, bytes.sent) - bytes.acked;
     if (freed <= 0) return false;
     bytes.acknowledge(bytes.acked + freed);
+    stream.send.unacknowledgedSince = now;
     this.retained -= freed;
     this.options.budget.hold(-freed);
     return true;
@@ -252,9 +254,11 @@ export class Ledger implements GrowthConditions {
     if (receive.isTerminal) return; // A reset counted everything as consumed already.
     if (bytes > receive.held)
       bug(`consumed ${bytes} bytes of stream ${stream.id}, held ${receive.held}`);
-    const rose = receive.window.consume(bytes, receive.received, now, this);
-    if (rose && receive.finalSize === undefined && receive.stopCode === undefined)
-      this.mark(stream, DIRTY.limit);
+    // Of a stream that was stopped no more is wanted than was granted: its limit stays.
+    if (receive.stopCode !== undefined) receive.window.consumed += bytes;
+    else if (receive.window.consume(bytes, receive.received, now, this)) {
+      if (receive.finalSize === undefined) this.mark(stream, DIRTY.limit);
+    }
     this.window.consumed += bytes;
     this.options.budget.hold(-bytes);
     receive.read();

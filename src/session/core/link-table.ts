@@ -46,7 +46,7 @@ export class LinkTable {
     );
     const reader =
       decoder ?? new FrameDecoder({ phase: "live", side, maxDatagram: local.maxDatagram });
-    this.#links.set(number, new LinkState(number, reader, liveness));
+    this.#links.set(number, new LinkState(side, number, reader, liveness));
     trace.link("attached", number);
     this.#tell();
   }

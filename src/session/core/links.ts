@@ -1,6 +1,6 @@
 // This file is the links of a session: which are live, what each still owes. PROTOCOL §6.2, §7.1.
 import { ACK_BYTES, ACK_DELAY_MS, type FrameDecoder } from "../../wire/index.ts";
-import type { LinkNumber } from "./events.ts";
+import type { LinkNumber, Side } from "./events.ts";
 import { InFlight } from "./in-flight.ts";
 import { Liveness } from "./liveness.ts";
 import { DIRTY, type StreamState } from "./streams.ts";
@@ -52,7 +52,7 @@ export class LinkState {
   readonly decoder: FrameDecoder;
   readonly liveness: Liveness;
   readonly acks = new AckDebt();
-  readonly inFlight = new InFlight();
+  readonly inFlight: InFlight;
   /** False while a batch is on its way into the kernel. */
   isIdle = true;
   /** `wantWrite` was said and not answered by `fill` yet. */
@@ -60,7 +60,9 @@ export class LinkState {
   /** CLOSE is in the batch: when it left, the link ends. */
   isClosing = false;
 
-  constructor(number: LinkNumber, decoder: FrameDecoder, liveness: Liveness) {
+  /** @param side Ours. */
+  constructor(side: Side, number: LinkNumber, decoder: FrameDecoder, liveness: Liveness) {
+    this.inFlight = new InFlight(side);
     this.number = number;
     this.decoder = decoder;
     this.liveness = liveness;

@@ -14,16 +14,18 @@ export type Pulse = "quiet" | "lost";
 /** Clocks of one link, in monotonic ms. Any byte received proves it alive. */
 export class Liveness {
   readonly rtt = new Rtt();
-  /** Id of the PONG that waits to be written; the newest PING wins. */
-  pongId: number | undefined;
   readonly #pingMs: number;
   readonly #silenceMs: number;
   #heardAt: number;
   #pingId = 0;
   #pingAt: number | undefined;
   #isPingDue = true;
+  /** Id of the PONG that waits to be written; the newest PING wins. */
+  #pongId: number | undefined;
   #lastPingAt: number;
-  #lastPongAt = Number.NEGATIVE_INFINITY;
+  #isPongDue = false;
+  /** When the next PONG may leave. */
+  #pongAt = Number.NEGATIVE_INFINITY;
   #mustAnswerBy: number | undefined;
   #isRead = true;
 
@@ -51,7 +53,16 @@ export class Liveness {
 
   /** Stream bytes were sent: the round trip is sampled while the link is busy. */
   busy(now: number): void {
-    if (this.#pingAt === undefined && now - this.#lastPingAt >= SAMPLE_MS) this.#isPingDue = true;
+    // An answer that is so late does not come: the peer answered an older PING in its place.
+    const isOpen =
+      this.#pingAt !== undefined && now < this.#pingAt + Math.max(SAMPLE_MS, 4 * this.rtt.estimate);
+    if (!isOpen && now >= this.#lastPingAt + SAMPLE_MS) this.ask();
+  }
+
+  /** A PING leaves with the next batch, and only its answer counts. */
+  ask(): void {
+    this.#pingAt = undefined;
+    this.#isPingDue = true;
   }
 
   get isPingDue(): boolean {
@@ -67,43 +78,64 @@ export class Liveness {
     return this.#pingId;
   }
 
-  /** Returns false for an id that is not the outstanding one: it is ignored. */
-  pong(id: number, now: number): boolean {
-    if (this.#pingAt === undefined || id !== this.#pingId) return false;
-    this.rtt.sample(now - this.#pingAt, now);
+  /** Returns the round trip in ms; undefined for an id that is not the outstanding one: it is ignored. */
+  pong(id: number, now: number): number | undefined {
+    if (this.#pingAt === undefined || id !== this.#pingId) return undefined;
+    const ms = now - this.#pingAt;
+    this.rtt.sample(ms, now);
     this.#pingAt = undefined;
-    return true;
+    return ms;
   }
 
-  /** A PING came in. Returns true when its PONG is to be written. */
+  /**
+   * A PING came in: its answer is due, in the place of one that waits. Answers to older ones would say nothing to a peer
+   * that waits for this one.
+   *
+   * @returns False where answers leave as often as they may, so this one waits.
+   */
   ping(id: number, now: number): boolean {
-    if (now - this.#lastPongAt < PONG_MS) {
-      reached("pongs");
-      return false;
-    }
-    this.pongId = id;
-    this.#lastPongAt = now;
-    return true;
+    const isNews = this.#pongId === undefined && now >= this.#pongAt;
+    this.#pongId = id;
+    if (now >= this.#pongAt) this.#isPongDue = true;
+    if (!isNews) reached("pongs");
+    return isNews;
+  }
+
+  /** Id of the PONG that may be written now. */
+  get pongDue(): number | undefined {
+    return this.#isPongDue ? this.#pongId : undefined;
+  }
+
+  tookPong(now: number): void {
+    this.#pongId = undefined;
+    this.#isPongDue = false;
+    this.#pongAt = now + PONG_MS;
   }
 
   /** The timer ran: `lagMs` is how late. */
   check(now: number, lagMs: number): Pulse {
     if (lagMs > SUSPEND_LAG_MS) {
       this.#heardAt = now;
-      this.#askNow();
+      this.ask();
       this.#mustAnswerBy = now + Math.max(SUSPECT_MS, 4 * this.rtt.estimate);
     } else if (lagMs > TIMER_LAG_MS) {
       this.#heardAt = Math.min(now, this.#heardAt + lagMs);
       if (this.#mustAnswerBy !== undefined) this.#mustAnswerBy += lagMs;
     }
     if (this.#isRead && now >= this.#lostAt) return "lost";
-    if (now >= this.#askAt) this.#askNow();
+    if (now >= this.#askAt) this.ask();
+    if (this.#pongId !== undefined && now >= this.#pongAt) this.#isPongDue = true;
     return "quiet";
   }
 
   /** When `check` is wanted next, absolute ms. */
   deadline(): number {
-    return this.#isRead ? Math.min(this.#lostAt, this.#askAt) : this.#askAt;
+    const isPongWaiting = this.#pongId !== undefined && !this.#isPongDue;
+    return Math.min(
+      this.#askAt,
+      this.#isRead ? this.#lostAt : Number.POSITIVE_INFINITY,
+      isPongWaiting ? this.#pongAt : Number.POSITIVE_INFINITY,
+    );
   }
 
   get #lostAt(): number {
@@ -117,11 +149,5 @@ export class Liveness {
   get #askAt(): number {
     if (this.#isPingDue) return Number.POSITIVE_INFINITY;
     return Math.max(this.#heardAt, this.#lastPingAt) + this.#pingMs;
-  }
-
-  /** The answer to an outstanding PING says nothing any more: ask anew. */
-  #askNow(): void {
-    this.#pingAt = undefined;
-    this.#isPingDue = true;
   }
 }

@@ -7,6 +7,8 @@ import {
   PRESSURE_FULL,
   PRESSURE_RELIEVED,
   TIMER_LAG_MS,
+  UNACKNOWLEDGED_MS,
+  VALVE_MOST_MS,
 } from "../../wire/index.ts";
 import type { Ledger } from "./ledger.ts";
 import type { StreamState } from "./streams.ts";
@@ -27,6 +29,8 @@ export class Overload {
   #isFull = false;
   #nextEvictionAt = Number.NEGATIVE_INFINITY;
   #lookAt = Number.POSITIVE_INFINITY;
+  /** Since when links are not read. */
+  #closedSince = Number.POSITIVE_INFINITY;
 
   constructor(ledger: Ledger, events: OverloadEvents) {
     this.#ledger = ledger;
@@ -57,7 +61,7 @@ export class Overload {
     const isLong = this.#overSince !== undefined && now >= this.#overSince + EVICTION_STALL_MS;
     // Behind a closed valve nothing else may happen: eviction goes on until it opens, not only while the process is full.
     const isEvicting = isFull || isLong || !this.#isReading;
-    if (isEvicting && now >= this.#nextEvictionAt) this.#evict(now);
+    if (isEvicting && now >= this.#nextEvictionAt) this.#evict(now, isFull);
     this.#lookAt = isEvicting ? this.#nextEvictionAt : now + EVICTION_INTERVAL_MS;
   }
 
@@ -77,7 +81,8 @@ export class Overload {
 
   /**
    * ACKs and credit of the peer wait behind a closed valve, too. So it closes only where most of what the session holds
-   * was received: consumption or eviction empties that without a word of the peer. Retained bytes would wait for ever.
+   * was received: that is emptied by who reads it or by eviction, and what waits for the peer's word, such as an echo, is
+   * evicted in the end. Retained bytes would wait for ever.
    */
   #turnValve(pressure: number, now: number): void {
     const { retained, unsent, window } = this.#ledger;
@@ -90,21 +95,44 @@ export class Overload {
         : pressure < PRESSURE_RELIEVED || 4 * held < total);
     if (isReading === this.#isReading) return;
     this.#isReading = isReading;
+    this.#closedSince = isReading ? Number.POSITIVE_INFINITY : now;
     if (!isReading) reached("processHeld");
     this.#events.valve(isReading, now);
   }
 
-  #evict(now: number): void {
+  #evict(now: number, isFull: boolean): void {
     this.#nextEvictionAt = now + EVICTION_INTERVAL_MS;
+    const victim =
+      this.#largestHolder(now) ?? (isFull ? this.#largestUnacknowledged(now) : undefined);
+    if (victim === undefined) return;
+    reached("sessionHeld");
+    this.#events.evict(victim, now);
+  }
+
+  /** Who holds most of what is not consumed. A few bytes now and then do not keep everybody else waiting for ever. */
+  #largestHolder(now: number): StreamState | undefined {
+    const isSparing = now < this.#closedSince + VALVE_MOST_MS;
     let most: StreamState | undefined;
     for (const stream of this.#ledger.streams.values) {
       const { held, window } = stream.receive;
-      if (held <= (most?.receive.held ?? 0) || now < window.waitingSince + EVICTION_STALL_MS)
-        continue;
+      if (held <= (most?.receive.held ?? 0)) continue;
+      if (isSparing && now < window.waitingSince + EVICTION_STALL_MS) continue;
       most = stream;
     }
-    if (most === undefined) return;
-    reached("sessionHeld");
-    this.#events.evict(most, now);
+    return most;
+  }
+
+  /** A peer that takes bytes and acknowledges none of them holds our memory as well. */
+  #largestUnacknowledged(now: number): StreamState | undefined {
+    let most: StreamState | undefined;
+    let bytes = 0;
+    for (const stream of this.#ledger.streams.values) {
+      const { retained, unsent } = stream.send.bytes;
+      if (retained === 0 || retained + unsent <= bytes) continue;
+      if (now < stream.send.unacknowledgedSince + UNACKNOWLEDGED_MS) continue;
+      most = stream;
+      bytes = retained + unsent;
+    }
+    return most;
   }
 }

@@ -70,7 +70,7 @@ export class ReceiveWindow {
    * @returns True when `limit` rose and must be announced.
    */
   consume(bytes: number, received: number, now: number, conditions: GrowthConditions): boolean {
-    this.#shrink(now, conditions.rttMinMs);
+    this.#shrink(now, conditions);
     this.consumed += bytes;
     this.lastConsumed = now;
     this.waitingSince = now;
@@ -93,9 +93,9 @@ export class ReceiveWindow {
     return this.#raise(this.consumed + this.window);
   }
 
-  #shrink(now: number, rttMinMs: number): void {
-    if (this.#slowSince === undefined) return;
-    if (now < this.#slowSince + Math.max(2 * rttMinMs, SLOW_MS)) return;
+  #shrink(now: number, conditions: GrowthConditions): void {
+    if (this.#slowSince === undefined || now < this.#slowSince + SLOW_MS) return;
+    if (now < this.#slowSince + 2 * conditions.rttMinMs) return;
     this.#slowSince = now;
     if (this.window > W_MIN) this.window = Math.max(W_MIN, Math.floor(this.window / 2));
   }

@@ -1,137 +1,102 @@
 import { describe, expect, test } from "bun:test";
 import { InFlight } from "../../../src/session/core/in-flight.ts";
-import { fill } from "./bottleneck.ts";
+import { fill, over, type Path } from "./bottleneck.ts";
 
 const KIB = 1_024;
-
-/** ACKs of a path of `bytesPerMs`, one each `stepMs`, for `ms`. Returns when it ended. */
-function run(
-  inFlight: InFlight,
-  from: number,
-  ms: number,
-  bytesPerMs: number,
-  rttMs: number,
-  isBacklogged = true,
-  stepMs = 5,
-): number {
-  let now = from;
-  for (; now < from + ms; now += stepMs)
-    inFlight.acknowledged(bytesPerMs * stepMs, now, rttMs, isBacklogged, false);
-  return now;
-}
+/** Mbit/s and ms of round trip. */
+const pathOf = (mbit: number, rttMs: number): Path => ({ bytesPerMs: mbit * 125, rttMs });
 
 describe("in flight", () => {
-  test("is 256 KiB before anything is known", () => {
-    const inFlight = new InFlight();
+  test("is 256 KiB before anything is known, whatever small messages say", () => {
+    const inFlight = new InFlight("edge");
     expect([inFlight.bound, inFlight.rate]).toEqual([256 * KIB, 0]);
-    // The first ACK only begins an interval; the time before it is not known.
-    inFlight.acknowledged(1_000_000, 0, 50, true, false);
-    inFlight.acknowledged(1_000, 49, 50, true, false);
+    inFlight.sampled(100, 0, 0);
+    for (let now = 0; now < 2_000; now += 50) inFlight.acknowledged(25, 0, now, false);
     expect(inFlight.bound).toBe(256 * KIB);
   });
 
-  test("fills a far path with little queue, at every rate", () => {
-    for (const bytesPerMs of [1_250, 12_500, 125_000]) {
-      const inFlight = new InFlight();
-      run(inFlight, 0, 2_000, bytesPerMs, 100);
-      const product = bytesPerMs * 100;
-      expect(inFlight.rate).toBeCloseTo(bytesPerMs, 0);
-      expect(inFlight.bound).toBeGreaterThanOrEqual(1.25 * product);
-      expect(inFlight.bound).toBeLessThanOrEqual(2 * product + 256 * KIB);
-      // 60 ms of queue at most, where the slack of 48 KiB is not more.
-      expect(inFlight.bound - product).toBeLessThanOrEqual(
-        Math.max(0.25 * product + 48 * KIB, 60 * bytesPerMs),
-      );
-    }
+  test("never falls below 64 KiB, but for a probe", () => {
+    const inFlight = new InFlight("edge");
+    inFlight.sampled(10, 0, 0);
+    for (let now = 0; now < 5_000; now += 10) inFlight.acknowledged(10, 64 * KIB, now, true);
+    expect(inFlight.bound).toBe(64 * KIB);
   });
 
-  test("doubles while the rate rises, so that it finds a fast path in a few round trips", () => {
-    const inFlight = new InFlight();
-    let now = 0;
-    let rounds = 0;
-    for (; inFlight.bound < 10_000 * KIB && rounds < 20; rounds++) {
-      // All that was in flight comes back within a round trip.
-      const { bound } = inFlight;
-      for (let part = 0; part < 10; part++) {
-        inFlight.acknowledged(bound / 10, now, 100, true, false);
-        now += 10;
-      }
-    }
-    // What was raised is seen at work one round trip later.
-    expect(rounds).toBeLessThan(12);
-  });
-
-  test("keeps the best rate of 3 s of busy time, and forgets an older one", () => {
-    const inFlight = new InFlight();
-    let now = run(inFlight, 0, 500, 10_000, 20);
-    now = run(inFlight, now, 1_500, 1_000, 20);
-    expect(inFlight.rate).toBeCloseTo(10_000, 0);
-    run(inFlight, now, 3_000, 1_000, 20);
-    expect(inFlight.rate).toBeCloseTo(1_000, 0);
-  });
-
-  test("learns nothing but more from a link that has nothing waiting", () => {
-    const inFlight = new InFlight();
-    let now = run(inFlight, 0, 500, 10_000, 20);
-    now = run(inFlight, now, 60_000, 10, 20, false);
-    expect(inFlight.rate).toBeCloseTo(10_000, 0);
-    run(inFlight, now, 600, 20_000, 20, false);
-    expect(inFlight.rate).toBeCloseTo(20_000, 0);
-  });
-
-  test("does not count the time in which nothing was in flight", () => {
-    const inFlight = new InFlight();
-    const now = run(inFlight, 0, 200, 10_000, 20);
-    inFlight.acknowledged(1_000, now, 20, true, true);
-    // Idle for a second, then the first ACK of the next burst.
-    inFlight.acknowledged(1_000, now + 1_000, 20, true, false);
-    inFlight.acknowledged(200_000, now + 1_020, 20, true, false);
-    expect(inFlight.rate).toBeCloseTo(10_000, 0);
-  });
-
-  test("does not take answers that come late and all at once for speed", () => {
-    const inFlight = new InFlight();
-    let now = run(inFlight, 0, 2_000, 12_500, 100);
-    // A peer that stands still for 150 ms of every 200, and then acknowledges what came meanwhile.
-    for (let round = 0; round < 100; round++) {
-      now += 200;
-      for (let part = 0; part < 10; part++)
-        inFlight.acknowledged(250_000, now + part, 100, true, false);
-    }
-    expect(inFlight.rate).toBeLessThan(1.5 * 12_500);
-  });
-
-  test("small messages say nothing of the path: it starts with 256 KiB all the same", () => {
-    const inFlight = new InFlight();
-    run(inFlight, 0, 1_000, 0.5, 100, false, 50);
-    expect(inFlight.rate).toBeCloseTo(0.5, 1);
-    expect(inFlight.bound).toBe(256 * KIB);
-  });
-
-  // Mbit/s and ms of round trip; 64 KiB and an ACK that waits are more than a slow path needs.
   test.each([
     [10, 100, 120],
     [100, 100, 60],
     [100, 20, 60],
     [1_000, 100, 60],
-  ])("a path of %d Mbit/s and %d ms is used, with at most %d ms of queue", (mbit, rttMs, most) => {
-    const bytesPerMs = mbit * 125;
-    const course = fill(new InFlight(), { bytesPerMs, rttMs, durationMs: 6_000 }, 2_000);
-    expect(course.used).toBeGreaterThan(0.97);
-    expect(course.queueMs).toBeLessThanOrEqual(most);
+  ])(
+    "a path of %d Mbit/s and %d ms is used, with at most %d ms of queue, minutes on end",
+    (mbit, rttMs, most) => {
+      const path = pathOf(mbit, rttMs);
+      const seconds = fill(new InFlight("edge"), { path: () => path, durationMs: 180_000 });
+      expect(over(seconds, 2, 10).used).toBeGreaterThan(0.95);
+      const late = over(seconds, 100);
+      expect(late.used).toBeGreaterThan(0.95);
+      expect(late.queueMs).toBeLessThanOrEqual(most);
+    },
+  );
+
+  test.each([
+    [100, 100, 200],
+    [20, 20, 200],
+    [1_000, 10, 20],
+    [100, 10, 70],
+    [100, 2, 30],
+  ])("%d Mbit/s: a round trip that grows from %d to %d ms is noticed", (mbit, before, after) => {
+    const path = (now: number): Path => pathOf(mbit, now < 10_000 ? before : after);
+    const seconds = fill(new InFlight("edge"), { path, durationMs: 40_000 });
+    expect(over(seconds, 2, 10).used).toBeGreaterThan(0.95);
+    expect(over(seconds, 20).used).toBeGreaterThan(0.9);
+    // And not by giving up on the queue.
+    expect(over(seconds, 25).queueMs).toBeLessThan(after + 100);
+  });
+
+  test("a path that becomes slower is not filled as before", () => {
+    const path = (now: number): Path => pathOf(now < 10_000 ? 100 : 20, 50);
+    const seconds = fill(new InFlight("edge"), { path, durationMs: 30_000 });
+    const late = over(seconds, 20);
+    expect(late.used).toBeGreaterThan(0.93);
+    expect(late.queueMs).toBeLessThanOrEqual(80);
+  });
+
+  test("a path that becomes faster is found again", () => {
+    const path = (now: number): Path => pathOf(now < 10_000 ? 10 : 200, 50);
+    const seconds = fill(new InFlight("edge"), { path, durationMs: 20_000 });
+    expect(over(seconds, 15).used).toBeGreaterThan(0.93);
   });
 
   test("a receiver that stands still for 50 of 500 ms costs little", () => {
     const isStalled = (now: number): boolean => now % 500 < 50;
-    const path = { bytesPerMs: 12_500, rttMs: 100, durationMs: 8_000, isStalled };
-    const course = fill(new InFlight(), path, 2_000);
-    expect(course.used).toBeGreaterThan(0.9);
-    expect(course.queueMs).toBeLessThanOrEqual(110);
+    const path = pathOf(100, 100);
+    const seconds = fill(new InFlight("edge"), { path: () => path, durationMs: 30_000, isStalled });
+    const late = over(seconds, 5);
+    expect(late.used).toBeGreaterThan(0.9);
+    expect(late.queueMs).toBeLessThanOrEqual(110);
   });
 
-  test("never falls below 64 KiB", () => {
-    const inFlight = new InFlight();
-    run(inFlight, 0, 5_000, 1, 10);
-    expect(inFlight.bound).toBe(64 * KIB);
+  test("asks for the round trip with little under way, and uses only that answer", () => {
+    const inFlight = new InFlight("edge");
+    inFlight.sampled(100, 0, 0);
+    for (let now = 0; now < 10_000; now += 20)
+      expect(inFlight.acknowledged(20 * KIB, 100 * KIB, now, true)).toBe(false);
+    expect(inFlight.acknowledged(20 * KIB, 100 * KIB, 10_000, true)).toBe(false);
+    expect(inFlight.bound).toBe(16 * KIB);
+    // What comes back meanwhile was measured behind our own bytes.
+    inFlight.sampled(400, 90 * KIB, 10_010);
+    expect(inFlight.acknowledged(20 * KIB, 17 * KIB, 10_050, true)).toBe(false);
+    expect(inFlight.acknowledged(2 * KIB, 15 * KIB, 10_060, true)).toBe(true);
+    expect(inFlight.acknowledged(1 * KIB, 14 * KIB, 10_070, true)).toBe(false);
+    inFlight.sampled(100, 14 * KIB, 10_160);
+    expect(inFlight.bound).toBeGreaterThan(64 * KIB);
+  });
+
+  test("a link that has nothing waiting is not asked", () => {
+    const inFlight = new InFlight("edge");
+    inFlight.sampled(100, 0, 0);
+    for (let now = 0; now < 60_000; now += 20)
+      expect(inFlight.acknowledged(10 * KIB, 10 * KIB, now, false)).toBe(false);
   });
 });

@@ -89,15 +89,35 @@ describe("liveness", () => {
     expect(liveness.rtt.smoothed).toBe(20);
   });
 
-  test("answers ten PINGs per second and ignores foreign PONGs", () => {
+  test("answers ten PINGs per second, the newest of those that come sooner", () => {
     const liveness = answered();
     expect(liveness.ping(1, 1_000)).toBe(true);
-    expect(liveness.ping(2, 1_099)).toBe(false);
-    expect(liveness.pongId).toBe(1);
-    expect(liveness.ping(3, 1_100)).toBe(true);
-    expect(liveness.pong(77, 1_100)).toBe(false);
+    expect(liveness.pongDue).toBe(1);
+    liveness.tookPong(1_000);
+    expect([liveness.ping(2, 1_010), liveness.ping(3, 1_020)]).toEqual([false, false]);
+    expect([liveness.pongDue, liveness.deadline()]).toEqual([undefined, 1_100]);
+    liveness.check(1_100, 0);
+    expect(liveness.pongDue).toBe(3);
+    // While it cannot be written, it asks for no timer.
+    expect(liveness.deadline()).toBeGreaterThan(1_100);
+    liveness.tookPong(1_105);
+    expect(liveness.pongDue).toBeUndefined();
+  });
+
+  test("ignores foreign PONGs and repeats", () => {
+    const liveness = answered();
+    expect(liveness.pong(77, 1_100)).toBeUndefined();
     const id = liveness.takePing(1_100);
-    expect([liveness.pong(id, 1_150), liveness.pong(id, 1_151)]).toEqual([true, false]);
+    expect([liveness.pong(id, 1_150), liveness.pong(id, 1_151)]).toEqual([50, undefined]);
+  });
+
+  test("asks anew on a busy link where an answer does not come", () => {
+    const liveness = answered();
+    liveness.takePing(1_000);
+    liveness.busy(5_999);
+    expect(liveness.isPingDue).toBe(false);
+    liveness.busy(6_000);
+    expect(liveness.isPingDue).toBe(true);
   });
 });
 
