@@ -1,15 +1,17 @@
 // This file is both ends restarted while visitors ask without a pause: what they notice of it, and what their origin sees. R-05, R-07, R-09, R-27.
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { HOLD_IN_ALL } from "../../src/edge/route/index.ts";
-import { CAN_RUN, DOMAIN, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
+import { App, CAN_RUN, DOMAIN, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
 import { Visitor } from "../e2e/visitor.ts";
-import { eventually } from "./program.ts";
+import { eventually, Program, SEARCH_PATH } from "./program.ts";
 import { CountingServer, Traffic } from "./traffic.ts";
 import { CutWay } from "../edge/cut-way.ts";
 import { Home, IS_SLOW, type Running, tunl } from "./tunl.ts";
 
 const NAME = "rolling";
+const WS_CLIENT = fileURLToPath(new URL("../e2e/programs/ws-client.mjs", import.meta.url));
 const ROUNDS = IS_SLOW ? 20 : 2;
 const VISITORS = 8;
 const DARK_MS = IS_SLOW ? 3_000 : 1_000;
@@ -34,6 +36,12 @@ async function start(tunnel: Tunnel, port: number): Promise<Running> {
   const connector = startConnector(String(port), ["--name", NAME], { home: tunnel.home });
   await connector.event("route");
   return connector;
+}
+
+/** Requests that wait at the edge. */
+async function parked({ edge }: Pick<Tunnel, "edge">): Promise<number> {
+  const { stdout } = await tunl(["status", "--json"], { home: edge.home });
+  return JSON.parse(stdout).edge.tables.parkedRequests;
 }
 
 async function stop(process: Running): Promise<void> {
@@ -136,6 +144,36 @@ describe.skipIf(!CAN_RUN)("restarts under load", () => {
     },
   );
 
+  test("what waits for a connector is asked for nothing: an upload that expects 100, a WebSocket", async () => {
+    await using app = await App.start();
+    await using tunnel = await Tunnel.start({ target: String(app.port), name: NAME });
+    await stop(tunnel.connector);
+    const url = tunnel.url("/ws/echo").replace("https:", "wss:");
+    const task = { url, ca: tunnel.edge.ca, do: "echo", count: 10 };
+    await using socket = new Program(["node", WS_CLIENT, JSON.stringify(task)], {
+      environment: { PATH: SEARCH_PATH },
+    });
+    using upload = await Visitor.open(tunnel.edge, tunnel.host);
+    upload.send(
+      `POST /upload HTTP/1.1\r\nHost: ${upload.authority}\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n`,
+    );
+    await eventually(
+      async () => ((await parked(tunnel)) === 2 ? true : undefined),
+      "two that wait",
+    );
+    expect(upload.received).toBe("");
+    await using connector = await start(tunnel, app.port);
+    const isAsked = (): true | undefined => upload.received.includes(" 100 ") || undefined;
+    await eventually(isAsked, "100 Continue");
+    upload.send("hello");
+    expect(await upload.answer()).toMatchObject({
+      status: 200,
+      body: expect.stringContaining('"length":5'),
+    });
+    expect(JSON.parse((await socket.ended).stdout)).toMatchObject({ messages: 10, code: 1000 });
+    expect([await parked(tunnel), connector.pid > 0]).toEqual([0, true]);
+  });
+
   test(`a link that is dark for ${DARK_MS} ms: requests wait, none fails, none is served twice`, async () => {
     await using origin = await CountingServer.start();
     await using edge = await TestEdge.start();
@@ -178,8 +216,7 @@ describe.skipIf(!CAN_RUN)("restarts under load", () => {
           `GET / HTTP/1.1\r\nHost: ${visitor.authority}\r\nX-Large: ${"h".repeat(30_000)}\r\n\r\n`,
         );
       const after = await settledKib(edge.process.pid);
-      const { stdout } = await tunl(["status", "--json"], { home: edge.home });
-      expect(JSON.parse(stdout).edge.tables.parkedRequests).toBe(HOLD_IN_ALL);
+      expect(await parked({ edge })).toBe(HOLD_IN_ALL);
       const each = (after - before) / HOLD_IN_ALL;
       console.log(`${each.toFixed(1)} KiB each`);
       expect(each).toBeLessThanOrEqual(WAITING_KIB);

@@ -51,6 +51,11 @@ export class Visitor implements Disposable {
     return visitor;
   }
 
+  /** What has come and was not taken as an answer, one character per byte. */
+  get received(): string {
+    return this.#text;
+  }
+
   send(text: string): void {
     this.#socket.write(text, "latin1");
   }
