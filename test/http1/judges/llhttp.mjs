@@ -78,15 +78,15 @@ async function judgeRequests() {
 
 /** Every response on one connection that is kept alive, as a client sees them. */
 async function judgeResponses() {
-  let next = 0;
   const server = net.createServer((socket) => {
     let text = "";
     socket.on("error", () => {});
     socket.on("data", (chunk) => {
       text += chunk.toString("latin1");
       if (!text.includes("\r\n\r\n")) return;
+      const index = Number(/^\S+ \/(\d+) /.exec(text)?.[1]);
       text = "";
-      const { bytes, isLast } = responses[next++];
+      const { bytes, isLast } = responses[index];
       socket.write(Buffer.from(bytes, "base64"));
       if (isLast) socket.end();
     });
@@ -94,15 +94,14 @@ async function judgeResponses() {
   const at = await port(server);
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
   const judged = [];
-  for (const { method } of responses) {
+  for (const [index, { method }] of responses.entries()) {
     const seen = { interim: [], error: null };
     const request = http.request({
-      agent,
-      port: at,
-      host: "127.0.0.1",
-      method,
+      ...{ agent, port: at, host: "127.0.0.1", method, path: `/${index}` },
       maxHeaderSize: 65_536,
     });
+    // Also what is wrong behind a response that is over already.
+    request.on("error", (error) => (seen.error = error.code ?? error.message));
     request.maxHeadersCount = 0;
     request.on("information", ({ statusCode }) => seen.interim.push(statusCode));
     request.end();
