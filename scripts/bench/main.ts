@@ -114,12 +114,13 @@ async function measureAll(
   tell("warm-up", `at least ${options.warmUpSeconds} s of load on each tunl`);
   for (const tunl of tunls) await warmUp(tunl, scenarios, options.warmUpSeconds, tools);
   const { measurements, failed } = await runRounds(
-    [...candidates, ...tunls],
+    options.isDuel ? tunls : [...candidates, ...tunls],
     scenarios,
     options,
     tools,
   );
   await Bun.sleep(IDLE_AFTER_MS);
+  const results = summarise(measurements);
   return {
     version: 1,
     startedAt: startedAt.toISOString(),
@@ -129,7 +130,8 @@ async function measureAll(
       ...descriptions.map((one) => ({ ...one, edgeConfig: EDGE_CONFIG.trim() })),
       { name: "nginx", version: await nginxVersion(found.nginx ?? "nginx") },
     ],
-    results: summarise(measurements),
+    results,
+    comparison: comparison(results, "tunl", COMPARED),
     memory: Object.fromEntries(watches.map(([name, watch]) => [name, watch.finish()])),
     skipped,
     failed,
@@ -146,10 +148,9 @@ async function nginxVersion(path: string): Promise<string> {
   return stderr.trim().replace(/^.*nginx\//, "");
 }
 
-function show(report: Report, { compare, out }: BenchOptions): void {
+function show(report: Report, { out }: BenchOptions): void {
   console.log(`\n${align(cells(report.results))}\n`);
-  if (compare !== undefined)
-    for (const line of comparison(report.results, "tunl", COMPARED)) tell(`of ${COMPARED}`, line);
+  for (const line of report.comparison) tell(`by ${COMPARED}`, line);
   for (const line of memoryLines(report.memory)) console.log(line);
   console.log(`\n${NOTES.join("\n")}\n`);
   for (const text of report.noisy) tell("noisy", text);

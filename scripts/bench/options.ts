@@ -27,6 +27,8 @@ export interface BenchOptions {
   readonly only: readonly Scenario[];
   /** Path of a second tunl. */
   readonly compare: string | undefined;
+  /** True: nothing but the two of them is measured, in turn. */
+  readonly isDuel: boolean;
   /** Reports go there. */
   readonly out: string;
 }
@@ -38,6 +40,7 @@ export const DEFAULTS: BenchOptions = {
   warmUpSeconds: 30,
   only: SCENARIOS,
   compare: undefined,
+  isDuel: false,
   out: "dist/bench",
 };
 
@@ -48,6 +51,8 @@ export const HELP = `Measures tunl against nginx on this machine's loopback.
   --warm-up N       seconds of load on each tunl before the first round (default ${DEFAULTS.warmUpSeconds})
   --only LIST       of ${IDS.join(",")} (benchmarks.md §9)
   --compare PATH    another tunl executable as one more candidate
+  --against PATH    another build alone, A B A B: has this one become slower? Ratios within
+                    each round with their span, processor time beside them
   --out DIR         report.md and report.json (default ${DEFAULTS.out})
 `;
 
@@ -74,7 +79,8 @@ const FLAGS: Readonly<Record<string, (value: string, flag: string) => Partial<Be
   "--seconds": (value, flag) => ({ seconds: whole(value, flag, 1) }),
   "--warm-up": (value, flag) => ({ warmUpSeconds: whole(value, flag, 0) }),
   "--only": (value) => ({ only: pick(value) }),
-  "--compare": (value) => ({ compare: value }),
+  "--compare": (value) => ({ compare: value, isDuel: false }),
+  "--against": (value) => ({ compare: value, isDuel: true }),
   "--out": (value) => ({ out: value }),
 };
 

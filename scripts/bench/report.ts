@@ -24,6 +24,8 @@ export interface Result {
   readonly unit: string;
   readonly better: "higher";
   readonly runs: readonly number[];
+  /** Which round each of `runs` and `cpuRuns` is of: one that broke is left out. */
+  readonly rounds: readonly number[];
   readonly median: number;
   readonly min: number;
   readonly max: number;
@@ -31,7 +33,8 @@ export interface Result {
   readonly p99: number | undefined;
   readonly errors: number;
   readonly cpuUnit: "CPU-ms/1000" | "CPU-s/GB";
-  /** Median of the rounds, all processes together and each alone. */
+  /** All processes together in each round; the median of the rounds, and each process alone. */
+  readonly cpuRuns: readonly number[];
   readonly cpu: number;
   readonly cpuOf: Readonly<Record<string, number>>;
   /** CPU-seconds per second, all processes: well below the processors they have, something else was the limit. */
@@ -56,6 +59,8 @@ export interface Report {
   readonly machine: Readonly<Record<string, string | number>>;
   readonly candidates: readonly Readonly<Record<string, string>>[];
   readonly results: readonly Result[];
+  /** This build by the other one, a line per scenario. */
+  readonly comparison: readonly string[];
   readonly memory: Readonly<Record<string, Readonly<Record<string, MemoryFigures>>>>;
   readonly skipped: readonly Skip[];
   readonly failed: readonly Skip[];
@@ -102,6 +107,7 @@ export function summarise(measurements: readonly Measurement[]): Result[] {
       unit: scenario.unit,
       better: "higher",
       runs,
+      rounds: group.map(({ round }) => round),
       median: median(runs),
       min: Math.min(...runs),
       max: Math.max(...runs),
@@ -109,6 +115,7 @@ export function summarise(measurements: readonly Measurement[]): Result[] {
       p99: times("p99"),
       errors: group.reduce((sum, { sample }) => sum + sample.errors, 0),
       cpuUnit: isBulk ? "CPU-s/GB" : "CPU-ms/1000",
+      cpuRuns: costs.map(total),
       cpu: median(costs.map(total)),
       cpuOf: Object.fromEntries(
         names.map((name) => [name, median(costs.map((cost) => cost[name] as number))]),
@@ -196,7 +203,10 @@ function costText({ cpu, cpuOf, cpuUnit }: Result): string {
   return `${short(cpu)} ${cpuUnit} (${split})`;
 }
 
-/** Two candidates differ only where their spans do not meet. benchmarks.md §8. */
+/**
+ * One candidate by another: median and span of the ratios within each round, in which the machine was the same for both.
+ * They differ only where the spans of their figures do not meet. benchmarks.md §8.
+ */
 export function comparison(results: readonly Result[], one: string, other: string): string[] {
   return results
     .filter(({ candidate }) => candidate === one)
@@ -206,9 +216,22 @@ export function comparison(results: readonly Result[], one: string, other: strin
       );
       if (theirs === undefined) return [];
       const isEqual = mine.min <= theirs.max && theirs.min <= mine.max;
-      const cost = `CPU ${(mine.cpu / theirs.cpu).toFixed(2)}`;
-      return `${mine.id} ${mine.variant}: ${isEqual ? "equal" : `${(mine.median / theirs.median).toFixed(2)} of it`}, ${cost} of it`;
+      const ratios = (figures: (result: Result) => readonly number[]): number[] =>
+        mine.rounds.flatMap((round, index) => {
+          const other = figures(theirs)[theirs.rounds.indexOf(round)];
+          return other === undefined ? [] : [(figures(mine)[index] as number) / other];
+        });
+      const speed = spanOf(ratios(({ runs }) => runs));
+      const cost = spanOf(ratios(({ cpuRuns }) => cpuRuns));
+      return `${mine.id} ${mine.variant}: ${speed} of its speed, ${cost} of its CPU${isEqual ? ", spans meet: equal" : ""}`;
     });
+}
+
+/** `0.98 (0.91–1.04)`. */
+function spanOf(ratios: readonly number[]): string {
+  if (ratios.length === 0) return "–";
+  const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
+  return `${median(ratios).toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
 /** Columns as wide as their widest cell. */
@@ -273,6 +296,7 @@ export function markdown(report: Report): string {
     row(header.map(() => "---")),
     ...rows.map(row),
     "",
+    ...report.comparison.map((line) => `- this build by the compared one: ${line}`),
     ...memoryLines(report.memory).map((line) => `- ${line}`),
     "",
     ...NOTES.map((note) => `- ${note}`),

@@ -37,6 +37,7 @@ describe("options of the bench", () => {
 
   test.each([
     [["--full"], 'Unknown flag "--full"'],
+    [["--against"], "--against has no value"],
     [["--rounds"], "--rounds has no value"],
     [["--rounds", "0"], "--rounds is 0, expected a whole number from 1 to 9999"],
     [["--only", "B4"], '"B4" is not measured in this build, expected of B1,B2,B9,B10'],
@@ -111,8 +112,25 @@ describe("report of the bench", () => {
         "tunl",
         "compared",
       );
-    expect(rows(940)[0]).toStartWith("B9 keep-alive: equal, CPU ");
-    expect(rows(800)[0]).toStartWith("B9 keep-alive: 1.23 of it, CPU ");
+    expect(rows(940)[0]).toBe(
+      "B9 keep-alive: 1.04 (0.96–1.12) of its speed, 0.97 (0.89–1.04) of its CPU, spans meet: equal",
+    );
+    expect(rows(800)[0]).toStartWith("B9 keep-alive: 1.23 (1.13–1.33) of its speed, ");
+    expect(rows(800)[0]).not.toContain("equal");
+  });
+
+  test("a round that one of the two lost counts for neither", () => {
+    const [line] = comparison(
+      summarise([
+        requests("tunl", 0, 100, 1),
+        requests("tunl", 2, 300, 1),
+        requests("compared", 1, 500, 1),
+        requests("compared", 2, 100, 1),
+      ]),
+      "tunl",
+      "compared",
+    );
+    expect(line).toStartWith("B9 keep-alive: 3.00 (3.00–3.00) of its speed");
   });
 
   test("nobody is always first", () => {
