@@ -311,15 +311,15 @@ describe.skipIf(!CAN_RUN)("drain", () => {
     plain.destroy();
   });
 
-  test("a connector without requests stops within 1.5 s", async () => {
+  test("a connector without requests stops within 3 s", async () => {
     await using tunnel = await Tunnel.start({ target: String(app.port), name: "alone" });
     expect((await tunnel.get("/bytes/1")).status).toBe(200);
     const startedAt = performance.now();
     await stop(tunnel.connector);
-    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
   });
 
-  test("an idle pair stops within a second, whoever keeps a connection to the edge", async () => {
+  test("an idle pair stops within 3 s, whoever keeps a connection to the edge", async () => {
     await using tunnel = await Tunnel.start({ target: String(app.port), name: "idle" });
     const { host, edge } = tunnel;
     const ca = readFileSync(edge.ca);
@@ -329,7 +329,7 @@ describe.skipIf(!CAN_RUN)("drain", () => {
     const startedAt = performance.now();
     await stop(tunnel.connector);
     await stop(edge.process);
-    expect(performance.now() - startedAt).toBeLessThan(1_500);
+    expect(performance.now() - startedAt).toBeLessThan(3_000);
     kept.destroy();
   });
 });
