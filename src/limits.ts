@@ -34,6 +34,7 @@ export const LIMITS = {
   chunkExtensions: "Extensions of chunks",
   trailerBytes: "The trailers of a request",
   trailerFields: "Fields in the trailers of a request",
+  orphanedBytes: "Bytes for slow visitors whose stream or session is gone",
   writeStall: "A visitor that reads nothing of what waits for it (timeouts.writeStall)",
   halfClosed: "A visitor that closed its half, with nothing to write to it",
   lingerBytes: "Bytes read and dropped behind the last response",

@@ -32,6 +32,7 @@ import {
   createLinkServer,
   createVisitorServer,
   type FrontDoor,
+  Orphans,
   PeerLimits,
   type PlainListener,
   RefusalLog,
@@ -116,6 +117,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
         limits,
         arrivals: () => front?.size ?? 0,
         visitors: () => visitors.count,
+        orphans,
         service,
         sessions,
         registry,
@@ -151,7 +153,9 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   });
   stack.defer(() => sessions.close());
 
+  const orphans = new Orphans();
   const shared = {
+    orphans,
     deadlines,
     log,
     http1: options.limits,

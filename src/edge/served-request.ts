@@ -172,6 +172,8 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   }
 
   stopped(code: number): void {
+    if (code === EXCHANGE_CODES.SESSION_LOST || code === EXCHANGE_CODES.REVOKED)
+      this.#visit.reply.orphan();
     if (this.#upload === undefined) return;
     // An origin that resets after its FIN: the visitor's connection must not stay open and swallow what it sends.
     if (this.#status === 101 && code !== EXCHANGE_CODES.NO_ERROR) this.#visit.reply.cut("reset");

@@ -1,7 +1,7 @@
 // This file is every table of the edge as a number, for `tunl status --json`: without load each is back where it was.
 import type { Deadlines } from "../deadlines.ts";
 import { totalsOf } from "../session/index.ts";
-import type { PeerLimits } from "./listen/index.ts";
+import type { Orphans, PeerLimits } from "./listen/index.ts";
 import type { Registry } from "./route/index.ts";
 import type { Service } from "./serve.ts";
 import type { Sessions } from "./sessions.ts";
@@ -11,6 +11,7 @@ export interface EdgeParts {
   /** Connections of the front door, handed over or not. */
   readonly arrivals: () => number;
   readonly visitors: () => number;
+  readonly orphans: Orphans;
   readonly service: Service;
   readonly sessions: Sessions;
   readonly registry: Registry;
@@ -41,6 +42,6 @@ export function edgeFigures(parts: EdgeParts): {
       ...totals.tables,
       deadlines: deadlines.pending,
     },
-    bytes: { held: sessions.held, ...totals.bytes },
+    bytes: { orphaned: parts.orphans.held, held: sessions.held, ...totals.bytes },
   };
 }

@@ -57,6 +57,8 @@ export interface Reply {
   end(trailers: Uint8Array | undefined): void;
   /** The response was cut: it must not look whole (S-11, http.md §5.3). "reset" passes an RST of an upgraded stream. */
   cut(cause: "truncated" | "reset"): void;
+  /** It is complete, and the session it came through is gone: what waits for the visitor is nobody's but the edge's. */
+  orphan(): void;
 }
 
 /** One request as the visitor's protocol brings it. */

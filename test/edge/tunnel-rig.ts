@@ -179,6 +179,7 @@ export class TestVisit implements Visit {
         this.events?.taken(bytes.length);
       },
       end: () => this.#settle("whole"),
+      orphan: () => undefined,
       cut: () => this.#settle("cut"),
     };
     return reply;

@@ -24,6 +24,7 @@ import {
 import { CanonicalRequests, newRequestId, type VisitorPeer } from "../request.ts";
 import type { Serve } from "../visit.ts";
 import { BodyLedger } from "./body-ledger.ts";
+import { Orphans } from "./orphans.ts";
 import { type Overdue, VisitorClock, type Waiting } from "./visitor-clock.ts";
 import { type BodyOwner, VisitorExchange } from "./visitor-exchange.ts";
 import { bodyLength, type IntakeOwner, VisitorIntake } from "./visitor-intake.ts";
@@ -74,6 +75,9 @@ export class VisitorConnection
   #isDraining = false;
   /** The response just completed was announced as the last one. */
   #isLast = false;
+  readonly #orphans: Orphans;
+  /** Of what is queued: bytes that no session counts. */
+  #orphaned = 0;
   /** Bytes dropped since the connection is closing. */
   #dropped = 0;
 
@@ -85,6 +89,7 @@ export class VisitorConnection
     this.#serve = options.serve;
     this.#log = options.log;
     this.#onClosed = onClosed;
+    this.#orphans = options.orphans ?? new Orphans();
     this.#intake = new VisitorIntake(
       socket,
       options.http1 ?? REQUEST_LIMITS,
@@ -249,13 +254,28 @@ export class VisitorConnection
   }
 
   breakOff(how: "short" | "reset"): void {
-    if (how === "short") return this.#shut();
+    if (how === "short") {
+      this.#shut();
+      return this.orphan();
+    }
     const exchange = this.#exchange;
     const { owed } = this.ledger;
     this.#detach();
     this.#destroy();
     // Nobody left: the pipeline itself dropped what was queued.
     this.#tellTaken(exchange, owed);
+  }
+
+  orphan(): void {
+    const bytes = this.#outlet.queued - this.#orphaned;
+    if (bytes <= 0) return;
+    if (this.#orphans.take(bytes)) this.#orphaned += bytes;
+    else this.breakOff("reset");
+  }
+
+  #adopt(): void {
+    this.#orphans.give(this.#orphaned);
+    this.#orphaned = 0;
   }
 
   dropped(bytes: number): void {
@@ -273,6 +293,7 @@ export class VisitorConnection
   }
 
   drained(): void {
+    this.#adopt();
     if (this.#state !== "closing") return this.onPumped();
     this.#exchange = undefined;
     this.#clock.linger(performance.now());
@@ -469,6 +490,7 @@ export class VisitorConnection
 
   #becomeClosed(): void {
     this.#state = "closed";
+    this.#adopt();
     this.#clock.stop();
     this.#intake.clear();
     this.#onClosed();

@@ -14,6 +14,7 @@ export { startFrontDoor } from "./front-door.ts";
 export type { FrontDoor, FrontDoorOptions } from "./front-door.ts";
 export { createLinkServer, LINK_PROTOCOL } from "./links.ts";
 export type { LinkServerOptions } from "./links.ts";
+export { Orphans } from "./orphans.ts";
 export { PeerLimits } from "./peer-limits.ts";
 export { RefusalLog } from "./refusal-log.ts";
 export type { AdmissionRefusal, PeerLimitOptions, Place } from "./peer-limits.ts";

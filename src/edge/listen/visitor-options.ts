@@ -3,12 +3,15 @@ import type { Deadlines } from "../../deadlines.ts";
 import type { Http1Limits } from "../../http1/index.ts";
 import type { Logger } from "../../log.ts";
 import type { Serve } from "../visit.ts";
+import type { Orphans } from "./orphans.ts";
 
 /** What all visitor connections of a listener share. */
 export interface VisitorOptions {
   readonly serve: Serve;
   readonly deadlines: Deadlines;
   readonly log: Logger;
+  /** Bytes without a stream, of all visitors of the edge; an account of its own where undefined. */
+  readonly orphans?: Orphans;
   /** Bounds of the grammar (http.md §3.1); `REQUEST_LIMITS` where undefined. */
   readonly http1?: Http1Limits;
   /** What differs from `VISITOR_LIMITS`. */

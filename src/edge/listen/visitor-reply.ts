@@ -26,6 +26,8 @@ export interface ReplyOwner {
   finish(): void;
   /** "short": deliver what is queued, then close with the message incomplete. "reset": RST at once. */
   breakOff(how: "short" | "reset"): void;
+  /** No stream stands behind what is queued any more. */
+  orphan(): void;
   /** Body bytes that are not written, because the response has no body: they count as taken. */
   dropped(bytes: number): void;
   /** The pipeline broke the contract of `Reply`: RST, and it is told that the exchange is over. */
@@ -152,6 +154,10 @@ export class VisitorReply implements Reply {
   cut(cause: "truncated" | "reset"): void {
     if (this.#state === "over") return;
     this.#breakOff(cause === "truncated" && this.#cutLooksShort() ? "short" : "reset");
+  }
+
+  orphan(): void {
+    if (this.#state === "ended") this.#owner.orphan();
   }
 
   /** The exchange is over, whatever its state: calls are ignored from now on. */

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 import type { VisitorPeer } from "../request.ts";
 import { VisitorConnection } from "./http1.ts";
+import { Orphans } from "./orphans.ts";
 import type { VisitorOptions } from "./visitor-options.ts";
 
 /** The visitor connections that share one set of options. */
@@ -12,7 +13,7 @@ export class Visitors {
   readonly #drained = Promise.withResolvers<void>();
 
   constructor(options: VisitorOptions) {
-    this.#options = options;
+    this.#options = { orphans: new Orphans(), ...options };
   }
 
   get count(): number {
