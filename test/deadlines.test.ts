@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, jest, test } from "bun:test";
 import { Deadlines, STEP_MS } from "../src/deadlines.ts";
+import { filesIn, textOf } from "./docs/text.ts";
 
 describe("deadlines", () => {
   let errors: unknown[];
@@ -93,5 +94,27 @@ describe("deadlines", () => {
     jest.advanceTimersByTime(1_000);
     expect(fired).toBe(0);
     expect(deadlines.pending).toBe(0);
+  });
+});
+
+/** Timers of their own: none of them is a deadline on somebody else. */
+const OTHER_TIMERS: Readonly<Record<string, string>> = {
+  "connector/connector.ts": "pauses of a drain; names that are asked for anew",
+  "connector/origin/dial-origin.ts": "the next try of an origin that refuses, after 100 ms",
+  "connector/race.ts": "the head start of an address, 250 ms (RFC 8305)",
+  "connector/uplink.ts": "the next dial",
+  "edge/certificates/authority.ts": "renewal",
+  "edge/dispatch.ts": "another look for stream credit, after 20 ms",
+  "edge/sessions.ts": "sessions are noted as seen",
+  "edge/store/last-seen.ts": "what was seen goes to the disk",
+  "edge/store/worker-line.ts": "our own worker at the start and the end",
+};
+
+describe("the wheel", () => {
+  test("has every deadline of both ends on a peer (http.md §14)", () => {
+    const sources = [...filesIn("src/edge", ".ts"), ...filesIn("src/connector", ".ts")];
+    expect(sources.length).toBeGreaterThan(50);
+    const own = sources.filter((path) => /\bset(?:Timeout|Interval)\(/.test(textOf(path)));
+    expect(own.map((path) => path.replace("src/", "")).sort()).toEqual(Object.keys(OTHER_TIMERS));
   });
 });

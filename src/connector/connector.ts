@@ -189,6 +189,7 @@ class RunningConnector implements Connector {
         identity: this.#identity,
         family: edgeFamily,
         waitMs,
+        deadlines: this.#deadlines,
         // Links cannot be replaced yet, so nothing is kept for a link that is gone.
         parameters: { ...DEFAULT_PARAMETERS.connector, resumeMs: 0, software: `tunl ${version}` },
         application: Buffer.from(JSON.stringify(application)),

@@ -2,6 +2,7 @@
 import { isIP, type Socket } from "node:net";
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from "node:tls";
 
+import type { Deadline, Deadlines } from "../deadlines.ts";
 import { TunlError } from "../errors.ts";
 import {
   type Address,
@@ -27,6 +28,7 @@ export interface DialOptions {
   /** Bounds resolving and connecting together. */
   readonly connectTimeoutMs: number;
   readonly tlsTimeoutMs: number;
+  readonly deadlines: Deadlines;
   /** The address that worked last: tried first, and alone when the name cannot be resolved. */
   readonly lastGood?: string | undefined;
   /** Stands in for the system's resolver. */
@@ -59,7 +61,7 @@ class Dial {
   readonly #resolve: (edge: DialledEdge) => void;
   readonly #reject: (error: TunlError) => void;
   #isOver = false;
-  #timer: Timer | undefined;
+  #deadline: Deadline | undefined;
   #cancelRace: (() => void) | undefined;
   #socket: Socket | undefined;
 
@@ -147,9 +149,9 @@ class Dial {
   };
 
   #limit(afterMs: number, host: string, what = "Dialling"): void {
-    clearTimeout(this.#timer);
+    this.#deadline?.cancel();
     const text = `${what} ${placeOf(host, this.#options.port)} timed out after ${afterMs / 1_000} s`;
-    this.#timer = setTimeout(() => this.#fail(text), afterMs);
+    this.#deadline = this.#options.deadlines.schedule(afterMs, () => this.#fail(text));
   }
 
   /** The first end wins; also what `error` and `close` of a delivered socket still call. */
@@ -163,7 +165,7 @@ class Dial {
 
   #finish(): void {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#deadline?.cancel();
     this.#options.signal?.removeEventListener("abort", this.#onAbort);
   }
 }

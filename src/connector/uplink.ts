@@ -1,5 +1,6 @@
 // This file is what keeps one session to one edge alive: dial, prove, attach, wait, again. PROTOCOL §7.6.
 import { randomBytes } from "node:crypto";
+import type { Deadlines } from "../deadlines.ts";
 import { TunlError } from "../errors.ts";
 import {
   type ConnectedLink,
@@ -41,6 +42,7 @@ export interface UplinkOptions {
   /** Wished name of a new tunnel. */
   readonly name: string;
   readonly budget: ProcessBudget;
+  readonly deadlines: Deadlines;
   readonly trace: SessionTrace;
 }
 
@@ -132,13 +134,14 @@ export class Uplink {
   }
 
   async #connect(connectTimeoutMs: number): Promise<ConnectedLink> {
-    const { identity, family, parameters, application, name } = this.#options;
+    const { identity, family, parameters, application, name, deadlines } = this.#options;
     const { socket, address } = await dialEdge({
       host: identity.host,
       port: identity.port,
       family,
       connectTimeoutMs,
       tlsTimeoutMs: TLS_MS,
+      deadlines,
       lastGood: this.#lastGood,
       signal: this.#abort.signal,
     });

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { createServer as createTls, type TlsOptions, type TLSSocket } from "node:tls";
 
+import { Deadlines } from "../../src/deadlines.ts";
 import {
   alternate,
   isLocalhost,
@@ -46,7 +47,14 @@ class Edge {
   }
 }
 
-const base = { family: "auto", connectTimeoutMs: 5_000, tlsTimeoutMs: 5_000 } as const;
+const base = {
+  family: "auto",
+  connectTimeoutMs: 5_000,
+  tlsTimeoutMs: 5_000,
+  deadlines: new Deadlines((error) => {
+    throw error;
+  }),
+} as const;
 
 async function refusal(options: DialOptions): Promise<TunlError> {
   try {

@@ -6,6 +6,7 @@ import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { Deadlines } from "../../src/deadlines.ts";
 import { type Readiness, Uplink, type UplinkEvents } from "../../src/connector/uplink.ts";
 import type { Identity } from "../../src/connector/who.ts";
 import { makeSelfSigned, type PemPair } from "../../src/edge/certificates/internal-ca.ts";
@@ -187,6 +188,7 @@ class TestConnector implements Disposable {
         application: Buffer.from("{}"),
         name: "home",
         budget: new ProcessBudget(1 << 30),
+        deadlines: new Deadlines((error) => this.log.push(`deadline ${String(error)}`)),
         trace: SILENT,
       },
       events,
