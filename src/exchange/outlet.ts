@@ -53,6 +53,7 @@ function flushDue(): void {
 export class Outlet {
   readonly #socket: Socket;
   readonly #events: OutletEvents;
+  readonly #isYielding: boolean;
   /** open → ending → ended; over: discarded, reset or failed. */
   #state: "open" | "ending" | "ended" | "over" = "open";
   #chunks: (Uint8Array | undefined)[] = [];
@@ -65,9 +66,14 @@ export class Outlet {
   /** Holds the write that is outstanding, when it was gathered in one. */
   #staging: Buffer | undefined;
 
-  constructor(socket: Socket, events: OutletEvents) {
+  /**
+   * @param isYielding True: the socket is read between two writes. A write that fails takes along what was not read, such
+   * as the answer of a peer that wants no more and left.
+   */
+  constructor(socket: Socket, events: OutletEvents, isYielding = false) {
     this.#socket = socket;
     this.#events = events;
+    this.#isYielding = isYielding;
   }
 
   /** Bytes written and not yet taken by the kernel. */
@@ -169,7 +175,8 @@ export class Outlet {
     this.#outstanding = 0;
     this.#events.taken(bytes);
     // What `taken` caused to be written joins the next write; it may also have discarded the outlet, which empties it.
-    this.flush();
+    if (this.#isYielding && this.#waiting > 0) this.#becomeDue();
+    else this.flush();
     if (this.queued === 0 && !this.#isOver()) this.#events.drained();
   };
 

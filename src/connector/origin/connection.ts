@@ -76,7 +76,7 @@ export class OriginConnection implements OutletEvents {
     this.serverName = serverName;
     this.#socket = socket;
     this.#owner = owner;
-    this.outlet = new Outlet(socket, this);
+    this.outlet = new Outlet(socket, this, true);
     socket.on("error", this.#onError);
     socket.on("data", this.#onData);
     socket.on("end", this.#onEnd);
