@@ -16,6 +16,10 @@ export class Connector implements AsyncDisposable {
     this.host = `${name}.${DOMAIN}`;
   }
 
+  get home(): string {
+    return this.#home.path;
+  }
+
   /** @param line A join line, the first time. */
   async start(line?: string): Promise<void> {
     const flags = ["--name", this.#name, ...(line === undefined ? [] : ["--join", line])];

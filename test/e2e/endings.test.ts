@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { writeFileSync } from "node:fs";
 import { Home } from "../binary/tunl.ts";
 import { TestCa } from "../connector/certificates.ts";
+import { corpus } from "../http1/support.ts";
+import { expectNothingLeft } from "./leftovers.ts";
 import { type Peer, RawOrigin, type RawOriginSetup, visit } from "./peer.ts";
 import { CAN_RUN, TestEdge, Tunnel } from "./rig.ts";
 
@@ -12,31 +14,37 @@ const TRANSPORTS = ["TCP", "TLS", "a socket file"] as const;
 const UPGRADE = "GET /raw HTTP/1.1\r\nHost: HOST\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n";
 const SWITCHED = "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: raw\r\n\r\n";
 
+/** Bytes of every kind, and what fuzzers of others found: nothing of it means anything to tunl behind a 101. */
+const STRANGE =
+  Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).join("") +
+  ["fuzz-gofuzz-http1.jsonl", "fuzz-h2o-http1.jsonl"]
+    .flatMap((name) => corpus<{ input: string }>(name) ?? [])
+    .map(({ input }) => Buffer.from(input, "base64").toString("latin1"))
+    .join("");
+
 const CHUNKED = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
 describe.skipIf(!CAN_RUN)("endings", () => {
-  let edge: TestEdge;
   let files: Home;
   let ca: TestCa;
 
   beforeAll(async () => {
-    edge = await TestEdge.start();
     files = new Home();
     ca = await TestCa.make();
     writeFileSync(join(files.path, "ca.pem"), ca.cert);
   });
 
-  afterAll(async () => {
-    await edge?.[Symbol.asyncDispose]();
-    files?.[Symbol.dispose]();
-  });
+  afterAll(() => files?.[Symbol.dispose]());
 
   describe.each(TRANSPORTS)("origin on %s", (transport) => {
+    let edge: TestEdge;
     let origin: RawOrigin;
     let tunnel: Tunnel;
     let authority: string;
+    const visitors: Peer[] = [];
 
     beforeAll(async () => {
+      edge = await TestEdge.start();
       const { setup, target, flags } = await plan();
       origin = await RawOrigin.start(setup);
       tunnel = await Tunnel.start({
@@ -49,8 +57,12 @@ describe.skipIf(!CAN_RUN)("endings", () => {
     });
 
     afterAll(async () => {
+      // A visitor may keep his half open behind the end of the other one for as long as he likes.
+      for (const peer of [...visitors, ...(origin?.peers ?? [])]) peer[Symbol.dispose]();
+      if (tunnel !== undefined) await expectNothingLeft(edge.home, tunnel.home);
       await tunnel?.[Symbol.asyncDispose]();
       await origin?.[Symbol.asyncDispose]();
+      await edge?.[Symbol.asyncDispose]();
     });
 
     interface Plan {
@@ -78,6 +90,7 @@ describe.skipIf(!CAN_RUN)("endings", () => {
 
     async function ask(head: string): Promise<[visitor: Peer, origin: Peer]> {
       const visitor = await visit(edge, tunnel.host);
+      visitors.push(visitor);
       visitor.send(head.replace("HOST", authority));
       const peer = await origin.accepted();
       await peer.until("\r\n\r\n");
@@ -175,6 +188,15 @@ describe.skipIf(!CAN_RUN)("endings", () => {
         expect(await Promise.all([visitor.ended(), peer.ended()])).toEqual(["end", "end"]);
         expect(visitor.text.endsWith(`\r\n\r\ndown${MANY}`)).toBe(true);
         expect(peer.text.endsWith(`\r\n\r\nup${MANY}`)).toBe(true);
+      });
+
+      test("every byte passes as it is, both ways (S-53)", async () => {
+        const [visitor, peer] = await upgraded();
+        visitor.fin(STRANGE);
+        peer.fin(STRANGE);
+        expect(await Promise.all([visitor.ended(), peer.ended()])).toEqual(["end", "end"]);
+        expect(visitor.text.endsWith(`\r\n\r\ndown${STRANGE}`)).toBe(true);
+        expect(peer.text.endsWith(`\r\n\r\nup${STRANGE}`)).toBe(true);
       });
 
       test("a visitor who reads nothing resets", async () => {
