@@ -37,6 +37,8 @@ export interface Connector extends AsyncDisposable {
   drain(graceMs: number): Promise<void>;
 }
 
+/** An edge that does not say that it heard of our end is waited for so long, ms: its link may be dark. */
+const SILENT_MS = 3_000;
 /** What the edge opened before it heard of our end may come for so long behind its last word, at least, ms. */
 const QUIET_MS = 200;
 /** Names are asked for anew after this, when the call for them ended and the session did not, ms. */
@@ -151,7 +153,7 @@ class RunningConnector implements Connector {
       session.goAway(SESSION_CODES.SHUTDOWN.code, 0, "The connector stops");
       // Requests that were on their way before the edge heard of it are still served. When it has answered what we said
       // last, all that it had opened before is here or about to be.
-      let quietAt = Number.POSITIVE_INFINITY;
+      let quietAt = now + SILENT_MS;
       const withdrawn = this.#announced?.withdraw() ?? Promise.resolve();
       void withdrawn.then(() => {
         quietAt = performance.now() + Math.max(QUIET_MS, session.stats().rttMs ?? 0);

@@ -17,6 +17,7 @@ import {
   Tunnel,
 } from "../e2e/rig.ts";
 import { Visitor } from "../e2e/visitor.ts";
+import { CutWay } from "../edge/cut-way.ts";
 import { within } from "../within.ts";
 import { Program, SEARCH_PATH } from "./program.ts";
 import { Home, type Running } from "./tunl.ts";
@@ -285,6 +286,26 @@ describe.skipIf(!CAN_RUN)("drain", () => {
       expect(tookMs).toBeLessThan(15_000);
       expect((await events.ended).code).not.toBe(0);
       expect(JSON.parse((await socket.ended).stdout).opened).toBe(true);
+    },
+  );
+
+  test.concurrent(
+    "a connector whose link is dark does not wait its whole grace for an answer to its end",
+    async () => {
+      await using edge = await TestEdge.start();
+      await using way = await CutWay.open(edge.port);
+      using home = new Home();
+      const line = (await edge.invite()).replace(`:${edge.port}/`, `:${way.port}/`);
+      const words = ["--name", "dark", "--join", line];
+      await using connector = startConnector(String(app.port), words, { home: home.path });
+      await connector.event("route");
+      for (const direction of ["up", "down"] as const) way.holdBack(direction);
+      const startedAt = performance.now();
+      connector.signal("SIGTERM");
+      expect((await connector.event("draining"))["msg"]).toBe("no request in progress");
+      expect((await connector.ended).code).toBe(0);
+      // The grace is 30 s.
+      expect(performance.now() - startedAt).toBeLessThan(15_000);
     },
   );
 
