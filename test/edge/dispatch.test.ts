@@ -204,12 +204,26 @@ describe("limits", () => {
     expect([status, error, retryAfter]).toEqual([503, "TUNNEL_BUSY", 1]);
     expect(afterMs).toBeGreaterThanOrEqual(OPEN_CREDIT_WAIT_MS);
     expect(edge.service.waiting).toBe(0);
-    // One that gets its stream meanwhile is served.
-    const late = edge.visit();
-    expect(edge.service.waiting).toBe(1);
-    origin.manner = "whole";
     for (const visit of busy) visit.leave();
-    expect((await late.outcome).status).toBe(200);
+    while (edge.service.inProgress > 0) await turns();
+  });
+
+  test("one that gets its stream meanwhile is served", async () => {
+    await using edge = await TestEdge.start();
+    const { origin } = await edge.connect({ streams: 1 });
+    // A busy machine may take longer than the 100 ms: then once more.
+    for (let status = 0; status !== 200;) {
+      origin.manner = "silent";
+      const busy = edge.visit();
+      while (!origin.counts.has(busy.id) && !busy.isOver) await turns();
+      if (busy.isOver) continue;
+      const late = edge.visit();
+      expect(edge.service.waiting).toBe(1);
+      origin.manner = "whole";
+      busy.leave();
+      ({ status } = await late.outcome);
+      while (edge.service.inProgress > 0) await turns();
+    }
   });
 
   test(`${OPEN_WAITERS_MAX} requests wait for a stream, the next one is told at once`, async () => {
