@@ -30,8 +30,11 @@ export interface ApplicationOptions {
   /** Bytes of a large stream, at most, and how many are large, of a hundred. */
   readonly largest: number;
   readonly appetite: number;
-  /** Longest pause of a late reader, ms. */
+  /** Of a hundred pieces so many are as long as can be, with the next right behind. */
+  readonly haste: number;
+  /** Longest pause of a late reader, ms, and the most it reads behind one. */
   readonly readPauseMs: number;
+  readonly sip: number;
   /** Streams that are never read, of a hundred. */
   readonly deafness: number;
 }
@@ -187,7 +190,8 @@ export class Application {
     const { id, ours, random } = stream;
     while (stream.left > 0) {
       if (stream.isPaused) return;
-      const length = Math.min(stream.left, random.size(PIECE_MAX));
+      const isHasty = random.chance(this.#options.haste / 100);
+      const length = Math.min(stream.left, isHasty ? PIECE_MAX : random.size(PIECE_MAX));
       const bytes = this.#content(random, id, ours.written, length);
       stream.left -= length;
       ours.written += length;
@@ -196,7 +200,7 @@ export class Application {
         stream.isPaused = true;
         this.experience.pauses += 1;
       }
-      if (!this.#isQuiet && random.chance(0.3)) {
+      if (!this.#isQuiet && !isHasty && random.chance(0.3)) {
         this.#later(stream, () => this.#pump(stream));
         return;
       }
@@ -261,12 +265,15 @@ export class Application {
   }
 
   #readLater(stream: LocalStream): void {
-    const { process, readPauseMs } = this.#options;
+    const { process, readPauseMs, sip } = this.#options;
     const { random } = stream;
+    if (stream.isReading) return;
+    stream.isReading = true;
     process.at(process.now + random.size(readPauseMs), () => {
+      stream.isReading = false;
       if (stream.held === 0) return;
       const part = random.chance(0.3) ? stream.held : random.size(stream.held);
-      if (!this.#isFrozen) this.#consume(stream, Math.min(stream.held, part));
+      if (!this.#isFrozen) this.#consume(stream, Math.min(stream.held, part, sip));
       if (stream.held > 0) this.#readLater(stream);
     });
   }

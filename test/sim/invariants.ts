@@ -65,7 +65,7 @@ export function checkStep(end: End, { receive, retain }: SideScenario): void {
       fail(`the ${side} counted backwards`);
   }
   end.last = stats;
-  if (!shell.isTickScheduled && !shell.isClosed) checkOverload(end, stats, receive);
+  if (!shell.isClosed) checkOverload(end, stats, receive);
 }
 
 /** Who holds too much reads no more and gives up what nobody reads. PROTOCOL §5.3. */
@@ -81,11 +81,13 @@ function checkOverload(
   const isFull = process.isFull && process.budget.parts === 2 && process.budget.held === end.held;
   // An eviction may have changed what most of it is: the session looks again within its interval.
   const mustPause = isFull && isReading && 2 * held >= held + retained + unsent;
+  // What methods of the application changed is looked at in the tick.
+  const isJudged = !end.shell.isTickScheduled;
   if (!mustPause) end.fullSince = undefined;
   else end.fullSince ??= now;
   if (end.fullSince !== undefined) {
     const fullMs = now - Math.max(end.fullSince, process.calmSince);
-    if (fullMs > 2 * EVICTION_INTERVAL_MS)
+    if (isJudged && fullMs > 2 * EVICTION_INTERVAL_MS)
       fail(`the ${side} is full for ${fullMs} ms with ${held} bytes received and reads on`);
   }
   const isOver = held > EVICTION_SHARE * receive;
@@ -93,7 +95,7 @@ function checkOverload(
   else end.overSince ??= now;
   if (end.overSince === undefined) return;
   const since = Math.max(end.overSince, process.calmSince, application.evictedAt);
-  if (now - since < EVICTION_STALL_MS + EVICTION_GRACE_MS) return;
+  if (!isJudged || now - since < EVICTION_STALL_MS + EVICTION_GRACE_MS) return;
   if (application.hasStalled(EVICTION_STALL_MS + EVICTION_GRACE_MS))
     fail(`the ${side} holds ${held} bytes for ${now - since} ms and gives no stream up`);
 }

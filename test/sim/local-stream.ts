@@ -33,6 +33,8 @@ export class LocalStream {
   /** When the first byte of ours was written; own time of the process. */
   wroteAt = Number.POSITIVE_INFINITY;
   isPaused = false;
+  /** A late reader is about to read. */
+  isReading = false;
   isRefused = false;
   isClosed = false;
   /** How the peer's direction ended for us. */

@@ -18,7 +18,11 @@ export interface SideScenario {
   /** Bytes of a large stream, at most, and how many are large, of a hundred. */
   readonly largest: number;
   readonly appetite: number;
+  /** Of a hundred pieces so many are as long as can be, with the next right behind. */
+  readonly haste: number;
+  /** Longest pause of a late reader, ms, and the most it reads behind one. */
   readonly readPauseMs: number;
+  readonly sip: number;
   /** Streams that are never read, of a hundred. */
   readonly deafness: number;
   /** Mean time between actions, ms. */
@@ -67,7 +71,7 @@ export function scenarioOf(seed: number): Scenario {
 function session(random: Random): SessionScenario {
   const edge = side(random, "edge");
   const connector = side(random, "connector");
-  // A few long transfers, so that windows grow and the path fills.
+  // A few long transfers, so that windows grow, the path fills, and readers are slow for long.
   const isBulk = random.chance(0.06);
   return {
     sides: isBulk ? { edge: bulk(edge), connector: bulk(connector) } : { edge, connector },
@@ -93,7 +97,9 @@ function side(random: Random, name: Side): SideScenario {
     volume: random.pick([200, 700]) * KIB,
     largest: 400_000,
     appetite: 15,
+    haste: 0,
     readPauseMs: random.pick([30, 600]),
+    sip: MIB,
     deafness: random.pick([0, 20, 90]),
     actionMs: random.pick([15, 80]),
   };
@@ -102,12 +108,17 @@ function side(random: Random, name: Side): SideScenario {
 function bulk(side: SideScenario): SideScenario {
   return {
     ...side,
-    receive: 8 * MIB,
+    parameters: { ...side.parameters, initialMaxData: 4 * MIB, initialWindow: MIB },
+    receive: 16 * MIB,
     retain: 4 * MIB,
+    opens: 10,
     volume: 6 * MIB,
     largest: 3 * MIB,
     appetite: 60,
+    haste: 95,
     deafness: 0,
+    readPauseMs: 600,
+    sip: 24 * KIB,
   };
 }
 

@@ -28,6 +28,7 @@ export class Overload {
   #overSince: number | undefined;
   #isFull = false;
   #nextEvictionAt = Number.NEGATIVE_INFINITY;
+  #forgivenAt = Number.NEGATIVE_INFINITY;
   #lookAt = Number.POSITIVE_INFINITY;
   /** Since when links are not read. */
   #closedSince = Number.POSITIVE_INFINITY;
@@ -70,8 +71,10 @@ export class Overload {
     const lateMs = now - this.#lookAt;
     const isLate = lateMs > TIMER_LAG_MS;
     if (isLate && this.#overSince !== undefined) this.#overSince += lateMs;
-    if (isLate || isNew)
-      this.#nextEvictionAt = Math.max(this.#nextEvictionAt, now + EVICTION_INTERVAL_MS);
+    // Once a second at most: what comes and goes, or a loop that always stumbles, must not put evictions off for ever.
+    if (!(isLate || isNew) || now < this.#forgivenAt + EVICTION_STALL_MS) return;
+    this.#forgivenAt = now;
+    this.#nextEvictionAt = Math.max(this.#nextEvictionAt, now + EVICTION_INTERVAL_MS);
   }
 
   /** When to look again though nothing came in, absolute ms. */

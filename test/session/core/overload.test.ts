@@ -104,6 +104,20 @@ describe("eviction", () => {
     expect(evicted(peer)).toEqual([2]);
   });
 
+  test("comes although the process is full and not full in turn, and its loop stumbles all the time", () => {
+    let pressure = 0;
+    const peer = small(() => pressure);
+    for (const id of [0, 2, 4]) upload(peer, id, 20 * KIB);
+    peer.advance(2_000);
+    for (let turn = 0; turn < 20; turn++) {
+      pressure = turn % 2 === 0 ? 1 : 0.95;
+      // 60 ms later than it wanted to look.
+      peer.now = Math.max(peer.now + 40, Math.min(peer.core.deadline() + 60, peer.now + 160));
+      peer.handle({ kind: "tick" });
+    }
+    expect(evicted(peer).length).toBeGreaterThan(1);
+  });
+
   test("takes one stream in 100 ms, as long as the process is full", () => {
     const peer = small(() => 1);
     for (const id of [0, 2, 4]) upload(peer, id, 16 * KIB);
