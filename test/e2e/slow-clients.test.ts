@@ -26,7 +26,7 @@ const BASELINE_MS = IS_SLOW ? 5_000 : 1_000;
  * long one, on a quiet machine, is held to twice the baseline, but not to less than two pauses of the collector, which
  * runs while the readers' buffers fill (src/garbage.ts).
  */
-const GRAIN_MS = IS_SLOW ? 6 : 100;
+const GRAIN_MS = IS_SLOW ? 6 : 250;
 const BETWEEN_MS = IS_SLOW ? 10 : 3;
 /** More than all buffers on the way hold. */
 const FILE_BYTES = 64 << 20;
