@@ -362,7 +362,7 @@ describe("visitor connection: endings", () => {
   test("what waits for slow visitors when their streams are cut is bounded, and all of it is given back", async () => {
     const pipeline = new Pipeline();
     const MIB = 1_024 * 1_024;
-    const orphans = new Orphans(40 * MIB);
+    const orphans = new Orphans(16 * MIB);
     await using rig = await new Rig(pipeline.serve, { orphans }).start();
     const visitors = await Promise.all([rig.connect(), rig.connect()]);
     const visits = [];
@@ -371,12 +371,12 @@ describe("visitor connection: endings", () => {
       visitor.send(get("/"));
       const visit = (await pipeline.visit(index)).start();
       visit.reply.head(headOf(100 * MIB));
-      visit.reply.body(Buffer.alloc(32 * MIB, "x"));
+      visit.reply.body(Buffer.alloc(16 * MIB, "x"));
       await pipeline.until(() => visit.takenBytes > 0, "the kernel's part");
       visits.push(visit);
     }
     for (const visit of visits) visit.reply.cut("truncated");
-    expect(orphans.held).toBeWithin(1, 40 * MIB);
+    expect(orphans.held).toBeWithin(1, 16 * MIB);
     for (const visitor of visitors) visitor.socket.resume();
     expect([await visitors[0]?.ended(), await visitors[1]?.ended()]).toEqual(["end", "reset"]);
     await rig.empty();
@@ -386,19 +386,19 @@ describe("visitor connection: endings", () => {
   test("a whole response whose session is gone is delivered, where there is room for it", async () => {
     const pipeline = new Pipeline();
     const MIB = 1_024 * 1_024;
-    const orphans = new Orphans(40 * MIB);
+    const orphans = new Orphans(16 * MIB);
     await using rig = await new Rig(pipeline.serve, { orphans }).start();
     const visitors = await Promise.all([rig.connect(), rig.connect()]);
     for (const [index, visitor] of visitors.entries()) {
       visitor.socket.pause();
       visitor.send(get("/"));
       const visit = (await pipeline.visit(index)).start();
-      respond(visit.reply, "x".repeat(32 * MIB));
+      respond(visit.reply, "x".repeat(16 * MIB));
       await pipeline.until(() => visit.takenBytes > 0, "the kernel's part");
       visit.reply.orphan();
     }
     for (const visitor of visitors) visitor.socket.resume();
-    await visitors[0]?.until((text) => text.length > 32 * MIB, "all of it");
+    await visitors[0]?.until((text) => text.length > 16 * MIB, "all of it");
     expect(await visitors[1]?.ended()).toBe("reset");
     expect(orphans.held).toBe(0);
   });
