@@ -1,30 +1,14 @@
 // This file is one visitor's connection speaking HTTP/1.1: requests in, one exchange at a time, responses out. http.md §3.3.
 import type { Socket } from "node:net";
-import { Outlet, type OutletEvents } from "../../exchange/index.ts";
-import {
-  CONTINUE,
-  type FaultCode,
-  Http1Error,
-  REQUEST_LIMITS,
-  type RequestHead,
-  responseWriter,
-  type Writer,
-} from "../../http1/index.ts";
+import { CONTINUE, Http1Error, REQUEST_LIMITS, type RequestHead } from "../../http1/index.ts";
 import { noteReceived } from "../../garbage.ts";
-import { type LimitName, reached } from "../../limits.ts";
+import { reached } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
-import {
-  answer,
-  type AnswerCode,
-  type AnswerContext,
-  answerToFault,
-  contextOf,
-  hex,
-} from "../reply.ts";
+import { type AnswerContext, contextOf } from "../reply.ts";
 import { CanonicalRequests, newRequestId, type VisitorPeer } from "../request.ts";
 import type { Serve } from "../visit.ts";
-import { BodyLedger } from "./body-ledger.ts";
 import { Orphans } from "./orphans.ts";
+import { type Refusal, refusalOf, writeRefusal } from "./refusal.ts";
 import { type Overdue, VisitorClock, type Waiting } from "./visitor-clock.ts";
 import { type BodyOwner, VisitorExchange } from "./visitor-exchange.ts";
 import { bodyLength, type IntakeOwner, VisitorIntake } from "./visitor-intake.ts";
@@ -34,6 +18,7 @@ import {
   type VisitorLimits,
   type VisitorOptions,
 } from "./visitor-options.ts";
+import { type OutputEvents, VisitorOutput } from "./visitor-output.ts";
 import type { ReplyOwner } from "./visitor-reply.ts";
 
 /**
@@ -55,10 +40,9 @@ type State = "head" | "exchange" | "upgraded" | "closing" | "closed";
  * before it, so a visitor who pipelines and does not read fills nothing.
  */
 export class VisitorConnection
-  implements BodyOwner, IntakeOwner, OutletEvents, ReplyOwner, Waiting
+  implements BodyOwner, IntakeOwner, OutputEvents, ReplyOwner, Waiting
 {
-  readonly writer: Writer = responseWriter();
-  readonly ledger = new BodyLedger();
+  readonly output: VisitorOutput;
   readonly #socket: Socket;
   readonly #requests: CanonicalRequests;
   readonly #serve: Serve;
@@ -66,7 +50,6 @@ export class VisitorConnection
   readonly #limits: VisitorLimits;
   readonly #onClosed: () => void;
   readonly #intake: VisitorIntake;
-  readonly #outlet: Outlet;
   readonly #clock: VisitorClock;
 
   #state: State = "head";
@@ -75,9 +58,6 @@ export class VisitorConnection
   #isDraining = false;
   /** The response just completed was announced as the last one. */
   #isLast = false;
-  readonly #orphans: Orphans;
-  /** Of what is queued: bytes that no session counts. */
-  #orphaned = 0;
   /** Bytes dropped since the connection is closing. */
   #dropped = 0;
 
@@ -89,15 +69,14 @@ export class VisitorConnection
     this.#serve = options.serve;
     this.#log = options.log;
     this.#onClosed = onClosed;
-    this.#orphans = options.orphans ?? new Orphans();
     this.#intake = new VisitorIntake(
       socket,
       options.http1 ?? REQUEST_LIMITS,
       this.#limits.heldBytes,
       this,
     );
-    this.#outlet = new Outlet(socket, this);
     this.#clock = new VisitorClock(options.deadlines, timeouts, this.#limits, this);
+    this.output = new VisitorOutput(socket, options.orphans ?? new Orphans(), this.#clock, this);
   }
 
   get state(): State {
@@ -155,10 +134,10 @@ export class VisitorConnection
     this.#served += 1;
     const isHead = head.method === "HEAD";
     const request = this.#requests.build(head);
-    if ("code" in request) return this.#refuse(request.code, request, isHead);
+    if ("code" in request) return this.#refuse({ code: request.code }, request, isHead);
     if (bodyLength(head) > (this.#limits.bodyBytes ?? Number.MAX_SAFE_INTEGER)) {
       reached("bodyBytes");
-      return this.#refuse("BODY_TOO_LARGE", contextOf(request), isHead);
+      return this.#refuse({ code: "BODY_TOO_LARGE" }, contextOf(request), isHead);
     }
     this.#exchange = new VisitorExchange(request, head, this);
     this.#state = "exchange";
@@ -173,7 +152,7 @@ export class VisitorConnection
     const most = this.#limits.bodyBytes;
     if (most === undefined || exchange.received <= most) return;
     reached("bodyBytes");
-    this.#giveUp("BODY_TOO_LARGE");
+    this.#giveUp({ code: "BODY_TOO_LARGE" });
   }
 
   onEnd(trailers: Uint8Array | undefined): void {
@@ -203,20 +182,10 @@ export class VisitorConnection
     return this.#intake.withhold();
   }
 
-  // The response: ReplyOwner and OutletEvents.
+  // The response: ReplyOwner and OutputEvents.
 
   sayContinue(): void {
-    this.ledger.overhead(CONTINUE.length);
-    this.write(CONTINUE);
-  }
-
-  write(bytes: Uint8Array): void {
-    const isFirst = this.#outlet.queued === 0;
-    this.#outlet.write(bytes);
-    if (!isFirst) return;
-    const now = performance.now();
-    this.#clock.progress(now);
-    this.#clock.watch(now);
+    this.output.writeOverhead(CONTINUE);
   }
 
   beginResponse(): boolean {
@@ -250,7 +219,7 @@ export class VisitorConnection
   }
 
   finish(): void {
-    this.#outlet.end();
+    this.output.end();
   }
 
   breakOff(how: "short" | "reset"): void {
@@ -259,7 +228,7 @@ export class VisitorConnection
       return this.orphan();
     }
     const exchange = this.#exchange;
-    const { owed } = this.ledger;
+    const { owed } = this.output.ledger;
     this.#detach();
     this.#destroy();
     // Nobody left: the pipeline itself dropped what was queued.
@@ -267,15 +236,7 @@ export class VisitorConnection
   }
 
   orphan(): void {
-    const bytes = this.#outlet.queued - this.#orphaned;
-    if (bytes <= 0) return;
-    if (this.#orphans.take(bytes)) this.#orphaned += bytes;
-    else this.breakOff("reset");
-  }
-
-  #adopt(): void {
-    this.#orphans.give(this.#orphaned);
-    this.#orphaned = 0;
+    if (!this.output.orphan()) this.breakOff("reset");
   }
 
   dropped(bytes: number): void {
@@ -287,13 +248,11 @@ export class VisitorConnection
     this.#lose("short");
   }
 
-  taken(bytes: number): void {
-    this.#clock.progress(performance.now());
-    this.#tellTaken(this.#exchange, this.ledger.take(bytes));
+  bodyTaken(bytes: number): void {
+    this.#tellTaken(this.#exchange, bytes);
   }
 
   drained(): void {
-    this.#adopt();
     if (this.#state !== "closing") return this.onPumped();
     this.#exchange = undefined;
     this.#clock.linger(performance.now());
@@ -305,7 +264,7 @@ export class VisitorConnection
     if (this.#state !== "exchange" || exchange?.reply.isOver !== true) return;
     // A body nobody wants any more is not waited for: what is still to come is dropped by the lingering close.
     if (!exchange.isComplete) exchange.cease();
-    if (this.#outlet.queued > 0) return;
+    if (this.output.queued > 0) return;
     exchange.abandon();
     this.#exchange = undefined;
     if (this.#isLast || !exchange.isComplete) return this.#shut();
@@ -317,7 +276,7 @@ export class VisitorConnection
   // The deadlines: Waiting.
 
   get queued(): number {
-    return this.#outlet.queued;
+    return this.output.queued;
   }
 
   get isBodyAwaited(): boolean {
@@ -335,7 +294,7 @@ export class VisitorConnection
       case "headTime":
       case "bodyIdle":
       case "bodyRate":
-        return this.#giveUp("REQUEST_TIMEOUT");
+        return this.#giveUp({ code: "REQUEST_TIMEOUT" });
       case "writeStall":
       case "upgradeIdle":
         return this.#lose("stalled");
@@ -368,7 +327,7 @@ export class VisitorConnection
   }
 
   #onSocketClosed(): void {
-    const isFlushed = this.#outlet.isClosed && this.#outlet.queued === 0;
+    const { isFlushed } = this.output;
     if (this.#state === "upgraded" && this.#intake.hasFin && isFlushed) {
       // Both directions ended as they should; what the visitor sent last may still wait for a paused sink.
       if (this.#exchange?.isComplete !== false) this.#becomeClosed();
@@ -384,39 +343,24 @@ export class VisitorConnection
   }
 
   onFault(error: unknown): void {
-    if (error instanceof Http1Error) {
-      const limit = LIMIT_OF[error.code];
-      if (limit !== undefined) reached(limit);
-      return this.#giveUp(answerToFault(error.code), `${error.code}: ${error.message}`);
-    }
+    if (error instanceof Http1Error) return this.#giveUp(refusalOf(error));
     this.#logBug(error);
     this.#lose("left");
   }
 
   /** Ends what is in progress, with an answer of ours where there is still room for one. */
-  #giveUp(code: AnswerCode, detail?: string): void {
+  #giveUp(refusal: Refusal): void {
     const exchange = this.#exchange;
     this.#detach();
     if (exchange?.reply.isHeadSent === true) this.#destroy();
-    else if (exchange === undefined)
-      this.#refuse(code, { requestId: newRequestId() }, false, detail);
-    else
-      this.#refuse(code, contextOf(exchange.request), exchange.request.method === "HEAD", detail);
+    else if (exchange === undefined) this.#refuse(refusal, { requestId: newRequestId() }, false);
+    else this.#refuse(refusal, contextOf(exchange.request), exchange.request.method === "HEAD");
     this.#tellGone(exchange, "short");
   }
 
-  /** Answers without the pipeline, then closes. The owner finds the reason by the request id that the visitor was shown. */
-  #refuse(code: AnswerCode, context: AnswerContext, isHead: boolean, detail = ""): void {
-    if (this.#log.isEnabled("debug")) {
-      const text = `Refused a request${detail === "" ? "" : `, ${detail}`}`;
-      this.#log.debug("visitor", text, { code, requestId: hex(context.requestId) });
-    }
-    const { status, reason, fields, body } = answer(code, context);
-    const framing = { kind: "length", length: body.length } as const;
-    this.write(
-      this.writer.head({ line: { status, reason }, fields, framing, connection: "close" }),
-    );
-    if (!isHead) for (const part of this.writer.body(body)) this.write(part);
+  /** Answers without the pipeline, then closes. */
+  #refuse(refusal: Refusal, context: AnswerContext, isHead: boolean): void {
+    writeRefusal(this.output, this.#log, refusal, context, isHead);
     this.#shut();
   }
 
@@ -456,7 +400,7 @@ export class VisitorConnection
   #detach(): void {
     this.#exchange?.abandon();
     this.#exchange = undefined;
-    this.ledger.clear();
+    this.output.ledger.clear();
   }
 
   /** Lingering close: FIN after what is queued. Closing with bytes unread would reset what was just written. */
@@ -464,10 +408,10 @@ export class VisitorConnection
     if (this.#state === "closing" || this.#state === "closed") return;
     this.#state = "closing";
     // What waits to be taken may still be cut.
-    if (this.#outlet.queued > 0 && this.#exchange?.reply.isEnded === true) this.#exchange.drop();
+    if (this.output.queued > 0 && this.#exchange?.reply.isEnded === true) this.#exchange.drop();
     else this.#exchange?.abandon();
-    if (this.#outlet.queued === 0) this.#exchange = undefined;
-    this.#outlet.end();
+    if (this.output.queued === 0) this.#exchange = undefined;
+    this.output.end();
     this.#intake.clear();
     this.#clock.linger(performance.now());
   }
@@ -479,30 +423,19 @@ export class VisitorConnection
   #letGo(): void {
     if (this.#state === "closed") return;
     this.#becomeClosed();
-    this.#outlet.close();
+    this.output.close();
   }
 
   #destroy(): void {
     if (this.#state === "closed") return;
     this.#becomeClosed();
-    this.#outlet.reset();
+    this.output.reset();
   }
 
   #becomeClosed(): void {
     this.#state = "closed";
-    this.#adopt();
     this.#clock.stop();
     this.#intake.clear();
     this.#onClosed();
   }
 }
-
-/** Faults that are a limit, not a mistake. */
-const LIMIT_OF: Readonly<Partial<Record<FaultCode, LimitName>>> = {
-  SECTION_TOO_LARGE: "headerBytes",
-  TOO_MANY_FIELDS: "headerFields",
-  TARGET_TOO_LONG: "targetBytes",
-  CHUNK_EXTENSION_TOO_LARGE: "chunkExtensions",
-  TRAILERS_TOO_LARGE: "trailerBytes",
-  TOO_MANY_TRAILERS: "trailerFields",
-};

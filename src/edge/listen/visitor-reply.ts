@@ -1,19 +1,11 @@
 // This file is the response half of one exchange with an HTTP/1.1 visitor: framing made, never copied. http.md §3.2, §5.3; S-05, S-11.
-import {
-  type FramingToWrite,
-  interimHead,
-  type RequestHead,
-  type Writer,
-} from "../../http1/index.ts";
+import { type FramingToWrite, interimHead, type RequestHead } from "../../http1/index.ts";
 import type { Reply, ReplyHead } from "../visit.ts";
-import type { BodyLedger } from "./body-ledger.ts";
+import type { VisitorOutput } from "./visitor-output.ts";
 
 /** What the reply asks of its connection. */
 export interface ReplyOwner {
-  readonly writer: Writer;
-  readonly ledger: BodyLedger;
-  /** Hands bytes to the socket; the caller has entered them in the ledger. */
-  write(bytes: Uint8Array): void;
+  readonly output: VisitorOutput;
   /** The final head is about to be written. @returns True when this response is the last one of the connection. */
   beginResponse(): boolean;
   /** The response is complete; `isLast` as announced in its head. */
@@ -80,7 +72,7 @@ export class VisitorReply implements Reply {
   interim(status: number, fields: Uint8Array): void {
     // 100 is our own answer to an expectation, 101 belongs to `upgrade`; a 1.0 visitor knows no interim responses.
     if (this.#state !== "open" || this.#isOldVersion || status <= 101 || status > 199) return;
-    this.#writeOverhead(interimHead(status, fields));
+    this.#owner.output.writeOverhead(interimHead(status, fields));
   }
 
   head(head: ReplyHead): void {
@@ -95,8 +87,8 @@ export class VisitorReply implements Reply {
     this.#isHeadSent = true;
     const { status, reason, fields } = head;
     const connection = this.#isLast ? "close" : "keep-alive";
-    this.#writeOverhead(
-      this.#owner.writer.head({ line: { status, reason }, fields, framing, connection }),
+    this.#owner.output.writeOverhead(
+      this.#owner.output.writer.head({ line: { status, reason }, fields, framing, connection }),
     );
     this.#owner.declineUpgrade();
   }
@@ -105,8 +97,8 @@ export class VisitorReply implements Reply {
     if (this.#state !== "open") return;
     this.#state = "upgraded";
     this.#isHeadSent = true;
-    this.#writeOverhead(
-      this.#owner.writer.head({
+    this.#owner.output.writeOverhead(
+      this.#owner.output.writer.head({
         line: { status: 101, reason: SWITCHING },
         fields,
         framing: { kind: "none" },
@@ -119,8 +111,8 @@ export class VisitorReply implements Reply {
 
   body(bytes: Uint8Array): void {
     if (this.#state === "upgraded") {
-      this.#owner.ledger.body(bytes.length);
-      this.#owner.write(bytes);
+      this.#owner.output.ledger.body(bytes.length);
+      this.#owner.output.write(bytes);
       return;
     }
     if (bytes.length === 0 || (this.#state !== "streaming" && this.#state !== "open")) return;
@@ -130,9 +122,9 @@ export class VisitorReply implements Reply {
     let total = 0;
     for (const part of parts) total += part.length;
     // The chunk size precedes its data; the two bytes behind it are counted in front, too, which delays no credit.
-    this.#owner.ledger.overhead(total - bytes.length);
-    this.#owner.ledger.body(bytes.length);
-    for (const part of parts) this.#owner.write(part);
+    this.#owner.output.ledger.overhead(total - bytes.length);
+    this.#owner.output.ledger.body(bytes.length);
+    for (const part of parts) this.#owner.output.write(part);
   }
 
   end(trailers: Uint8Array | undefined): void {
@@ -143,10 +135,10 @@ export class VisitorReply implements Reply {
     }
     if (this.#state === "open") return this.#breakOff("reset");
     if (this.#state !== "streaming") return;
-    const rest = this.#owner.writer.end(this.#acceptsTrailers ? trailers : undefined);
+    const rest = this.#owner.output.writer.end(this.#acceptsTrailers ? trailers : undefined);
     // Bytes are missing: the message is cut, not padded (http.md §3.2).
     if (rest === false) return this.cut("truncated");
-    for (const part of rest) this.#writeOverhead(part);
+    for (const part of rest) this.#owner.output.writeOverhead(part);
     this.#state = "ended";
     this.#owner.endResponse(this.#isLast);
   }
@@ -192,7 +184,7 @@ export class VisitorReply implements Reply {
 
   #encode(bytes: Uint8Array): readonly Uint8Array[] | undefined {
     try {
-      return this.#owner.writer.body(bytes);
+      return this.#owner.output.writer.body(bytes);
     } catch {
       // A byte more than announced: the writer refuses it, and the message is aborted, not cut to fit (http.md §3.2).
       this.#fault("a response had more bytes than it announced");
@@ -203,11 +195,6 @@ export class VisitorReply implements Reply {
   #fault(what: string): void {
     this.#state = "over";
     this.#owner.fault(what);
-  }
-
-  #writeOverhead(bytes: Uint8Array): void {
-    this.#owner.ledger.overhead(bytes.length);
-    this.#owner.write(bytes);
   }
 }
 
