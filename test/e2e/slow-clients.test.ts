@@ -142,7 +142,14 @@ describe.skipIf(!CAN_RUN || !HAS_TOOLS || !HAS_NGINX || !IS_LINUX)("slow clients
   }
 
   /** Attacks in these modes at a time, and judges the honest visitor by before and after. */
-  async function judge(edge: TestEdge, name: string, modes: readonly Mode[]): Promise<void> {
+  async function judge(
+    name: string,
+    modes: readonly Mode[],
+    hasSourceLimits: boolean,
+  ): Promise<void> {
+    await using edge = await TestEdge.start({
+      config: hasSourceLimits ? "{}\n" : NO_SOURCE_LIMITS,
+    });
     await using other = await Tunnel.start({ target: String(nginx.port), name: "honest", edge });
     await using attacked = await Tunnel.start({ target: String(nginx.port), name: "files", edge });
     await using uploads = await Tunnel.start({ target: String(app.port), name: "uploads", edge });
@@ -160,7 +167,8 @@ describe.skipIf(!CAN_RUN || !HAS_TOOLS || !HAS_NGINX || !IS_LINUX)("slow clients
     console.log(
       `${name}: ${CONNECTIONS} connections, p99 ${before.toFixed(1)} ms before, ${p99(during).toFixed(1)} during, ${after.toFixed(1)} after; ${JSON.stringify(limits)}`,
     );
-    for (const report of reports) {
+    // Its own probe comes from the address that is limited.
+    for (const report of hasSourceLimits ? [] : reports) {
       expect(report).toMatch(/service available:\s+YES/);
       expect(report).not.toMatch(/service available:\s+NO/);
     }
@@ -181,19 +189,13 @@ describe.skipIf(!CAN_RUN || !HAS_TOOLS || !HAS_NGINX || !IS_LINUX)("slow clients
 
   test.each(ROUNDS)(
     "slow %s: nobody else notices",
-    async (name, modes) => {
-      await using edge = await TestEdge.start({ config: NO_SOURCE_LIMITS });
-      await judge(edge, name, modes);
-    },
+    (name, modes) => judge(name, modes, false),
     200_000,
   );
 
   test.skipIf(!IS_SLOW)(
     "with the default limits of a source most of them do not even get in",
-    async () => {
-      await using edge = await TestEdge.start({ config: "{}\n" });
-      await judge(edge, "default limits", ["H"]);
-    },
+    () => judge("default limits", ["H"], true),
     200_000,
   );
 });
