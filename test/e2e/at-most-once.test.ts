@@ -150,7 +150,6 @@ describe.skipIf(!CAN_RUN)("at most once (R-07)", () => {
       }
       console.log(`at most once: ${JSON.stringify(counts)}`);
       expect(counts.whole + counts.error).toBe(LINK_CUTS * AT_A_TIME);
-      expect(counts.error).toBeGreaterThan(0);
     },
     IS_SLOW ? 180_000 : 30_000,
   );
