@@ -8,6 +8,9 @@ import { memoryOf } from "../process-figures.ts";
 import { readerGoal, type ReaderGoal } from "../reader.ts";
 import { TUNL } from "../executable.ts";
 
+/** As in the tests, `TUNL_EXECUTABLE` names another one. */
+const EXECUTABLE = process.env["TUNL_EXECUTABLE"] ?? TUNL;
+
 /** All load comes from one address. */
 const CONFIG = "limits: {connectionsPerIp: off, acceptPerIp: off, concurrent: 2000}\n";
 /** Holes of a sparse file: it costs neither disk nor time to make. */
@@ -59,7 +62,7 @@ export class Bench implements AsyncDisposable {
     closeSync(file);
     const edge = scope.use(
       await startEdge({
-        executable: TUNL,
+        executable: EXECUTABLE,
         home: join(scratch.path, "edge"),
         port: 0,
         config: CONFIG,
@@ -99,7 +102,7 @@ async function connect(
   label: string,
 ): Promise<Connector> {
   return startConnector({
-    executable: TUNL,
+    executable: EXECUTABLE,
     home: join(scratch.path, label),
     target: String(originPort),
     joinLine: await edge.invite(),
