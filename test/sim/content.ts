@@ -11,7 +11,9 @@ const TABLE = new Uint8Array(PERIOD + PIECE_MAX);
 {
   const random = new Random(1);
   for (let index = 0; index < PERIOD; index++) TABLE[index] = random.integer(0, 255);
-  TABLE.copyWithin(PERIOD, 0, PIECE_MAX);
+  // Longer than the period: the end repeats what was just copied.
+  for (let index = PERIOD; index < TABLE.length; index++)
+    TABLE[index] = TABLE[index - PERIOD] as number;
 }
 
 /** Bytes `offset` to `offset + length` of the direction that `writer` sends on stream `id`; at most `PIECE_MAX`, a view. */
