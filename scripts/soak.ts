@@ -74,11 +74,11 @@ function report({
   for (const [end, found] of Object.entries(marks)) line(`${end} most`, found);
   line("limits", limits);
   let isGrowing = false;
-  for (const [end, { slope, error, low, high }] of Object.entries(memory)) {
+  for (const [end, { slope, error, parts }] of Object.entries(memory)) {
     const isAbove = slope > SLOPE_MOST && slope > 2 * error;
     isGrowing ||= isAbove;
     console.log(
-      `${isAbove ? "✖" : "✔"} ${end} RSS ${(low / MIB).toFixed(1)} to ${(high / MIB).toFixed(1)} MiB, slope ${(slope / 1e6).toFixed(1)} ± ${(error / 1e6).toFixed(1)} MB/h`,
+      `${isAbove ? "✖" : "✔"} ${end} RSS slope ${(slope / 1e6).toFixed(1)} ± ${(error / 1e6).toFixed(1)} MB/h; in MiB ${parts.map((part) => (part / MIB).toFixed(0)).join(" ")}`,
     );
   }
   console.log(

@@ -12,9 +12,8 @@ export interface Trend {
   readonly slope: number;
   /** Standard error of the slope. */
   readonly error: number;
-  /** Of the parts' medians. */
-  readonly low: number;
-  readonly high: number;
+  /** Medians of the parts, in order: a line hides a plateau. */
+  readonly parts: readonly number[];
 }
 
 /** Neighbours are alike, so single samples would make the line look surer than it is; their medians much less. */
@@ -47,12 +46,10 @@ export function trendOf(samples: readonly Sample[]): Trend {
   let rest = 0;
   for (const point of points) rest += (point.value - value - slope * (point.at - at)) ** 2;
   const error = Math.sqrt(rest / (points.length - 2) / spread);
-  const values = points.map((point) => point.value);
   return {
     slope: slope * HOUR_MS,
     error: error * HOUR_MS,
-    low: Math.min(...values),
-    high: Math.max(...values),
+    parts: points.map((point) => point.value),
   };
 }
 

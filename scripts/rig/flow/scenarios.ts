@@ -31,13 +31,15 @@ async function paced(
   const { goal, edge } = bench;
   const fast = await openReaders(goal, LARGE.path, counts.fast, counts.pace);
   await Bun.sleep(seconds * 500);
-  // One that was late at first catches up: more than its pace is no measure.
-  const alone = (await rates(fast, seconds)).map((rate) => Math.min(rate, counts.pace));
+  // One that was late catches up: more than its pace is no measure.
+  const measured = async (): Promise<number[]> =>
+    (await rates(fast, seconds)).map((rate) => Math.min(rate, counts.pace));
+  const alone = await measured();
   const rssBefore = memoryOf(edge.program.pid).rss;
   using watch = new Watch(edge.program.pid, () => bench.figures());
   const stalled = await openReaders(goal, LARGE.path, counts.stalled);
   await Bun.sleep(seconds * 500);
-  const beside = await rates(fast, seconds);
+  const beside = await measured();
   const shares = beside.map((rate, index) => rate / (alone[index] as number));
   disposeAll([...fast, ...stalled]);
   return {
@@ -66,13 +68,15 @@ async function greedy(seconds: number, isSmall: boolean): Promise<Figures> {
   };
   await warmUp(bench, isSmall);
   await total();
-  const alone = await total();
+  const before = await total();
   const rssBefore = memoryOf(edge.program.pid).rss;
   using watch = new Watch(edge.program.pid, () => bench.figures());
   const stalled = await openReaders(goal, LARGE.path, 50);
   await Bun.sleep(3_000);
   const beside = await total();
   disposeAll(stalled);
+  // Other work on the machine comes and goes: alone is before and after.
+  const alone = (before + (await total())) / 2;
   return {
     alone,
     beside,
