@@ -226,7 +226,9 @@ export class Outlet {
       if (total + length > MAX_WRITE) break;
       total += length;
     }
-    const bytes = end === this.#first + 1 ? first : this.#gather(end, total);
+    // A visitor who does not read would keep all of the buffer that a small part of it came in.
+    const isAlone = end === this.#first + 1 && !isSmallPart(first);
+    const bytes = isAlone ? first : this.#gather(end, total);
     this.#chunks.fill(undefined, this.#first, end);
     this.#first = end;
     if (this.#first === this.#chunks.length) {
@@ -250,4 +252,9 @@ export class Outlet {
     }
     return bytes.subarray(0, total);
   }
+}
+
+/** Chunks arrive as parts of buffers of up to 512 KiB. Asking for the buffer is not worth it for a few bytes. */
+function isSmallPart(bytes: Uint8Array): boolean {
+  return bytes.length > SMALL_CHUNK && bytes.length * 4 < bytes.buffer.byteLength;
 }
