@@ -185,9 +185,9 @@ export const EDGE_KEYS: readonly Option[] = [
     kind: "size",
     default: "32KiB",
     min: 1_024,
-    max: 40_960,
+    max: 38_912,
     about:
-      "Header section of a request; above it 431. At most 40 KiB: more does not fit through the tunnel",
+      "Header section of a request; above it 431. At most 38 KiB: with what tunl adds, more does not fit through the tunnel",
   },
   {
     ...BUILT,

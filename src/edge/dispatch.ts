@@ -31,8 +31,8 @@ export interface Dispatchable {
   turnedAway(code: AnswerCode, retryAfter?: number): void;
 }
 
-/** `busy`: sessions are there, without stream credit. `away`: none can be used. */
-type Outcome = "opened" | "noRoute" | "busy" | "away";
+/** `busy`: sessions are there, without stream credit. `away`: none can be used. `broken`: a fault of ours, answered already. */
+type Outcome = "opened" | "noRoute" | "busy" | "away" | "broken";
 
 /**
  * ```
@@ -68,6 +68,7 @@ export class Dispatch implements Waiter {
   start(): void {
     switch (this.#try()) {
       case "opened":
+      case "broken":
         return;
       case "noRoute":
         return this.#request.turnedAway("NO_ROUTE");
@@ -126,13 +127,26 @@ export class Dispatch implements Waiter {
     for (;;) {
       const live = registry.pick(tunnel, this.#request.host, asked);
       if (live === undefined) return isBusy ? "busy" : "away";
-      const refusal = this.#request.open(live);
+      const refusal = this.#open(live);
+      if (refusal === "broken") return "broken";
       if (refusal === undefined) {
         this.#enter(live);
         return "opened";
       }
       isBusy ||= refusal === "streamLimit";
       asked = new Set(asked).add(live);
+    }
+  }
+
+  /** A request that cannot be put into words is our fault, and costs nobody who waits behind it a thing (S-73). */
+  #open(live: LiveSession): NotOpened | "broken" | undefined {
+    try {
+      return this.#request.open(live);
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      this.#pipeline.options.log.error("bug", `A request could not be opened: ${message}`);
+      this.#request.turnedAway("INTERNAL");
+      return "broken";
     }
   }
 

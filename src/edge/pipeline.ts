@@ -11,6 +11,9 @@ const FIRST_BYTE_LOOK_MS = 1_000;
 /** Date has a grain of a second; its text is made anew this often, ms. */
 const DATE_MS = 500;
 
+/** Fields of a reply, as they came over the tunnel and were checked. */
+export type ReplyFields = NonNullable<ResponseHead["block"]>;
+
 export interface ServeOptions {
   readonly grants: GrantView;
   readonly presence: Presence;
@@ -99,6 +102,13 @@ export class Pipeline {
     let sum = 0;
     for (const count of this.#inProgress.values()) sum += count;
     return sum;
+  }
+
+  /** Likewise for an interim response, which gets no Date. */
+  interimFields(block: ReplyFields): Uint8Array {
+    this.#lines.clear();
+    keepVisitorFields(block, undefined, this.#lines);
+    return this.#lines.take();
   }
 
   /** What a visitor may see of the origin's fields; the bytes are the caller's. */

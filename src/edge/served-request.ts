@@ -12,7 +12,7 @@ import {
 } from "../exchange/index.ts";
 import { logRequest } from "./access-log.ts";
 import { Dispatch, type Dispatchable } from "./dispatch.ts";
-import type { AwaitingReply, Pipeline } from "./pipeline.ts";
+import type { AwaitingReply, Pipeline, ReplyFields } from "./pipeline.ts";
 import { answer, type AnswerCode, ANSWERS, contextOf, hex } from "./reply.ts";
 import type { LiveSession } from "./route/index.ts";
 import { headOf, Upload } from "./upload.ts";
@@ -35,6 +35,8 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   #isAnswered = false;
   #isLongLived = false;
   #isOver = false;
+  #isGone = false;
+  #hasEnded = false;
   #status = 0;
   #code: AnswerCode | undefined;
   #bytesOut = 0;
@@ -90,6 +92,8 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
 
   undelivered(bytes: number): void {
     if (this.#isOver) return;
+    // Nobody waits for an answer: what nobody took is not sent anywhere else.
+    if (this.#isGone) return this.#over();
     this.#visit.body.pause();
     this.#pipeline.awaiting.delete(this);
     this.#dispatch.undelivered(bytes);
@@ -113,14 +117,14 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
 
   // What the tunnel says
 
-  interim(status: number, fields: Uint8Array): void {
+  interim(status: number, fields: ReplyFields): void {
     // An origin that says "processing" is at work: it gets its time anew, or it would be of no use to say it.
     if (this.#pipeline.awaiting.has(this)) this.#wholeAt = performance.now();
-    this.#visit.reply.interim(status, fields);
+    this.#visit.reply.interim(status, this.#pipeline.interimFields(fields));
   }
 
   response(head: ResponseHead): void {
-    this.#answered(head.status);
+    this.#answered(head.status, isEventStream(head));
     const fields = this.#pipeline.visitorFields(head);
     const { reply, request } = this.#visit;
     if (head.status === 101 && request.upgrade !== undefined)
@@ -151,6 +155,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
 
   end(trailers: Uint8Array | undefined): void {
     if (this.#isFailed) return;
+    this.#hasEnded = true;
     this.#visit.reply.end(trailers);
     // The stream itself is over only when its last ACK came; the request is not in progress any more.
     if (this.#status !== 101) this.#over();
@@ -186,6 +191,9 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   }
 
   closed(): void {
+    // Without a word before: a handler of ours failed. The visitor must not wait for the rest.
+    if (!this.#isOver && !this.#isGone && !this.#isAnswered) this.#fail("INTERNAL");
+    else if (!this.#isOver && !this.#isGone && !this.#hasEnded) this.#visit.reply.cut("reset");
     this.#over();
   }
 
@@ -196,6 +204,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
   }
 
   gone(cause: "left" | "short" | "stalled"): void {
+    this.#isGone = true;
     this.#exchange?.abort(CODE_OF_LEAVING[cause]);
     // Of a stream the end is told; one that waits for a session has none.
     if (this.#dispatch.live === undefined) this.#over();
@@ -205,11 +214,11 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
 
   #isFailed = false;
 
-  #answered(status: number): void {
+  #answered(status: number, isStream: boolean): void {
     this.#isAnswered = true;
     this.#status = status;
     this.#pipeline.awaiting.delete(this);
-    this.#isLongLived = status === 101 || (status === 200 && isEventStream(this.#visit));
+    this.#isLongLived = status === 101 || isStream;
     if (this.#isLongLived) this.#pipeline.longLived += 1;
   }
 
@@ -218,7 +227,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     if (this.#isAnswered || this.#isOver) return;
     this.#isFailed = true;
     this.#code = code;
-    this.#answered(ANSWERS[code].status);
+    this.#answered(ANSWERS[code].status, false);
     if (this.#upload !== undefined) this.#upload.isDropped = true;
     this.#bytesOut = sendAnswer(this.#visit, code, retryAfter);
     this.#over();
@@ -286,11 +295,15 @@ function answerToCut(code: number, remote: boolean): AnswerCode {
 
 /** Upgrades and event streams may stay silent as long as they like. */
 function isTimed(visit: Visit): boolean {
-  return visit.request.upgrade === undefined && !isEventStream(visit);
+  const { accept, upgrade } = visit.request;
+  return upgrade === undefined && !accept.includes("text/event-stream");
 }
 
-function isEventStream({ request }: Visit): boolean {
-  return request.accept.includes("text/event-stream");
+/** What the response is, not what the request would also take. */
+function isEventStream({ status, block }: ResponseHead): boolean {
+  if (status !== 200 || block === undefined) return false;
+  const type = block.find("content-type");
+  return type >= 0 && block.text(type).toLowerCase().startsWith("text/event-stream");
 }
 
 const GRPC = /^content-type:[ \t]*application\/grpc/im;

@@ -1,5 +1,6 @@
 // This file is one request and its reply on one stream, seen from either end. PROTOCOL §12.
 // (Interfaces first; the classes that implement them stand in requester.ts and responder.ts.)
+import type { HeaderBlock } from "../headers/index.ts";
 import type { Session } from "../session/index.ts";
 import type { Failure, RequestHead, ResponseHead } from "./heads.ts";
 
@@ -37,7 +38,7 @@ export interface BodyEvents {
  * the bytes of heads hold during the call only.
  */
 export interface RequesterEvents extends BodyEvents {
-  interim(status: number, fields: Uint8Array): void;
+  interim(status: number, fields: HeaderBlock): void;
   response(head: ResponseHead): void;
   failure(failure: Failure): void;
   /**

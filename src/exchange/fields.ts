@@ -107,11 +107,11 @@ export function keepAliveSeconds(block: HeaderBlock): number | undefined {
  * Appends what a visitor may see of a response (S-35): no `X-Tunl-*`, `Tunl-*`, `Alt-Svc`, and no cookie that only tunl
  * sets; `Date` is added when missing.
  *
- * @param date Value of Date, an IMF-fixdate.
+ * @param date Value of Date, an IMF-fixdate; undefined adds none.
  */
 export function keepVisitorFields(
   block: HeaderBlock,
-  date: string | Uint8Array,
+  date: string | Uint8Array | undefined,
   into: LineBuffer,
 ): void {
   let hasDate = false;
@@ -124,7 +124,7 @@ export function keepVisitorFields(
     if (isDropped) copy.skip(index);
   }
   copy.finish();
-  if (!hasDate) into.appendField("Date", date);
+  if (!hasDate && date !== undefined) into.appendField("Date", date);
 }
 
 /** Why lines that came over the tunnel are refused: the grammar, or a name that never travels as a field. */

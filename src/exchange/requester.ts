@@ -103,7 +103,7 @@ class RequesterStream extends ExchangeStream implements Requester {
           reached("tunnelInterim");
           throw new BodyFault(`Received more than ${INTERIMS_MAX} interim replies`);
         }
-        this.events.interim(message.record.status, checkFields(message.record.fields).lines);
+        this.events.interim(message.record.status, checkFields(message.record.fields));
         break;
       case "response": {
         const { status, reason, fields, length, flags } = message.record;

@@ -9,6 +9,9 @@ const WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 /** 16 bytes in base64: 22 digits, the last of which carries 2 bits, and two signs of padding. RFC 6455 §4.1. */
 const WEBSOCKET_KEY = /^[A-Za-z0-9+/]{21}[AQgw]==$/;
 
+/** Longest name of a protocol that is asked for. */
+const PROTOCOL_BYTES = 64;
+
 /** The one protocol a valid upgrade request names, lower case; undefined when the request is an ordinary one. */
 export function requestedUpgrade(
   method: string,
@@ -21,6 +24,8 @@ export function requestedUpgrade(
   const hasBody = framing.kind === "length" ? framing.length > 0 : framing.kind !== "none";
   if (hasBody) return undefined;
   const protocol = upgradeProtocol(fields, control);
+  // One token, of a size that any protocol has and a message holds: "TLS/1.0" and the like are nothing an origin gets here.
+  if (protocol?.includes("/") || (protocol?.length ?? 0) > PROTOCOL_BYTES) return undefined;
   // HTTP inside HTTP would be a second way to speak to the origin, past every check (S-18).
   if (protocol === undefined || protocol.startsWith("h2") || protocol.startsWith("http"))
     return undefined;

@@ -123,7 +123,7 @@ export function makeRequest(
   const line = { method, target: bytes(target) };
   const head: HeadToWrite = {
     ...{ line, host, fields: NO_FIELDS, framing, connection },
-    ...(connection === "upgrade" && { upgrade: "raw/1" }),
+    ...(connection === "upgrade" && { upgrade: "raw" }),
   };
   return {
     line: `${method} ${target}`,
@@ -137,7 +137,7 @@ export function makeRequest(
       ...own,
       ...framingField(framing, method),
       ["Connection", connection],
-      ...(connection === "upgrade" ? ([["Upgrade", "raw/1"]] as Field[]) : []),
+      ...(connection === "upgrade" ? ([["Upgrade", "raw"]] as Field[]) : []),
     ],
     ...write(random, requestWriter(), head, own),
   };

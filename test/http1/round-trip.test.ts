@@ -30,7 +30,7 @@ describe("round trip", () => {
           version: "1.1",
           framing: framingText(made.framing, true, isNamed),
           persistent: connection !== "close",
-          upgrade: connection === "upgrade" ? "raw/1" : undefined,
+          upgrade: connection === "upgrade" ? "raw" : undefined,
           expectContinue: false,
           fields: [...made.fields],
           body: made.body,

@@ -27,8 +27,11 @@ describe("upgrade request", () => {
   test("names one protocol in lower case", () => {
     expect(upgradeOf(GET, ...WEBSOCKET)).toBe("websocket");
     expect(
-      upgradeOf("POST / HTTP/1.1", "Connection: upgrade", "Upgrade: Echo/1.0", "Content-Length: 0"),
-    ).toBe("echo/1.0");
+      upgradeOf("POST / HTTP/1.1", "Connection: upgrade", "Upgrade: Echo", "Content-Length: 0"),
+    ).toBe("echo");
+    expect(upgradeOf(GET, "Connection: upgrade", `Upgrade: ${"x".repeat(64)}`)).toBe(
+      "x".repeat(64),
+    );
   });
 
   test.each<[string, string, ...string[]]>([
@@ -38,6 +41,8 @@ describe("upgrade request", () => {
     ["the protocol is not a token", GET, "Connection: upgrade", "Upgrade: a b"],
     ["the protocol is empty", GET, "Connection: upgrade", "Upgrade:"],
     ["the version of the protocol is empty", GET, "Connection: upgrade", "Upgrade: a/"],
+    ["the protocol has a version", GET, "Connection: upgrade", "Upgrade: TLS/1.0"],
+    ["the protocol has 65 bytes", GET, "Connection: upgrade", `Upgrade: ${"x".repeat(65)}`],
     ["it is HTTP/1.0", "GET / HTTP/1.0", ...WEBSOCKET],
     ["it has a body", GET, ...WEBSOCKET, "Content-Length: 1"],
     ["it has a chunked body", GET, ...WEBSOCKET, "Transfer-Encoding: chunked"],

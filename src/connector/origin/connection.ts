@@ -148,6 +148,8 @@ export class OriginConnection implements OutletEvents {
   }
 
   failed(error: Error): void {
+    // A part of the write may have left before it failed.
+    this.#hasSent = true;
     this.#lose("reset", messageOf(error));
   }
 

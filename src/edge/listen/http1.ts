@@ -267,7 +267,7 @@ export class VisitorConnection
     if (this.output.queued > 0) return;
     exchange.abandon();
     this.#exchange = undefined;
-    if (this.#isLast || !exchange.isComplete) return this.#shut();
+    if (this.#isLast || this.#isDraining || !exchange.isComplete) return this.#shut();
     this.#state = "head";
     this.#clock.idle(performance.now());
     this.#intake.pump();

@@ -89,7 +89,7 @@ export class VisitorExchange implements Visit, VisitorBody {
   }
 
   withhold(): number {
-    return this.isComplete ? 0 : this.#owner.withhold();
+    return this.#owner.withhold();
   }
 
   pause(): void {

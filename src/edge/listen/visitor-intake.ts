@@ -63,6 +63,16 @@ export class VisitorIntake {
     if (this.#isHungry) {
       this.#isHungry = false;
       this.#reader.feed(bytes);
+    } else if (!this.#isPumping && this.#owner.wanted === "raw" && this.#held.bytes === 0) {
+      // Nothing is before them and somebody takes them: no queue, and no pause of the socket.
+      this.#isPumping = true;
+      try {
+        this.#owner.onRaw(bytes);
+      } catch (error) {
+        this.#owner.onFault(error);
+      } finally {
+        this.#isPumping = false;
+      }
     } else {
       this.#held.push(bytes);
     }

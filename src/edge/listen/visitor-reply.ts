@@ -3,6 +3,9 @@ import { type FramingToWrite, interimHead, type RequestHead } from "../../http1/
 import type { Reply, ReplyHead } from "../visit.ts";
 import type { VisitorOutput } from "./visitor-output.ts";
 
+/** Interim responses wait for a visitor up to this many bytes, and the next one. */
+const INTERIM_BYTES = 16 * 1024;
+
 /** What the reply asks of its connection. */
 export interface ReplyOwner {
   readonly output: VisitorOutput;
@@ -72,6 +75,8 @@ export class VisitorReply implements Reply {
   interim(status: number, fields: Uint8Array): void {
     // 100 is our own answer to an expectation, 101 belongs to `upgrade`; a 1.0 visitor knows no interim responses.
     if (this.#state !== "open" || this.#isOldVersion || status <= 101 || status > 199) return;
+    // Nobody counts these bytes, and nobody needs them: a visitor who does not read gets no more of them.
+    if (this.#owner.output.queued > INTERIM_BYTES) return;
     this.#owner.output.writeOverhead(interimHead(status, fields));
   }
 

@@ -320,7 +320,9 @@ export class Ledger implements GrowthConditions {
       const replay = neverLeft(stream) ? { replay: stream.send.bytes.replay() } : undefined;
       this.#release(stream.send.bytes.unsent, stream.send.bytes.retained);
       stream.send.bytes.drop();
-      const isComplete = stream.send.isTerminal && !stream.receive.isOpen;
+      // What was given out and not taken is nobody's any more: its owner must hear of that, even if it has everything.
+      const isComplete =
+        stream.send.isTerminal && !stream.receive.isOpen && stream.receive.held === 0;
       if (stream.receive.isOpen) this.resetReceiving(stream, stream.receive.received, now);
       else this.#discard(stream);
       this.streams.forget(stream);

@@ -359,6 +359,36 @@ describe("visitor connection: endings", () => {
     },
   );
 
+  test("a response begun before a drain ends its connection all the same", async () => {
+    const pipeline = new Pipeline();
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    visitor.send(get("/"));
+    const visit = (await pipeline.visit(0)).start();
+    visit.reply.head(headOf(5));
+    await visitor.until("keep-alive");
+    const drained = rig.visitors.drain();
+    visit.reply.body(Buffer.from("hello"));
+    visit.reply.end(undefined);
+    expect(await visitor.ended()).toBe("end");
+    expect(visitor.text).toEndWith("hello");
+    await drained;
+  });
+
+  test("a visitor that does not read gets no more interim responses than a few", async () => {
+    const pipeline = new Pipeline();
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    visitor.send(get("/"));
+    const visit = (await pipeline.visit(0)).start();
+    const fields = Buffer.from(`Link: <${"x".repeat(30_000)}>\r\n`);
+    // All of them in one turn: nothing of them was taken yet.
+    for (let index = 0; index < 16; index++) visit.reply.interim(103, fields);
+    respond(visit.reply, "whole");
+    const text = await visitor.until(/whole$/);
+    expect(text.match(/HTTP\/1\.1 103/g)).toHaveLength(1);
+  });
+
   test("what waits for slow visitors when their streams are cut is bounded, and all of it is given back", async () => {
     const pipeline = new Pipeline();
     const MIB = 1_024 * 1_024;

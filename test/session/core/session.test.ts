@@ -449,21 +449,30 @@ describe("closing", () => {
     expect(peer.of("wantWrite").length).toBeLessThanOrEqual(2);
   });
 
-  test("tells no reset of a stream that was complete", () => {
-    const peer = quiet();
-    const id = open(peer, pattern(10), true);
-    peer.drain();
-    peer.send("ack", { entries: [{ id, received: 10, ended: true }] });
-    peer.data(id, 0, pattern(20), true);
-    peer.core.close(0, "", peer.now);
-    peer.drain();
-    expect(peer.of("streamEnded")).toHaveLength(1);
-    expect(peer.of("streamReset")).toEqual([]);
-    expect(peer.of("streamClosed")).toHaveLength(1);
-    const { received, consumed } = peer.core.stats();
-    expect(received).toBe(consumed);
-    expect(peer.held).toBe(0);
-  });
+  test.each([
+    [20, []],
+    // Its owner has bytes that nobody counts from now on.
+    [19, [STREAM_CODES.SESSION_LOST.code]],
+  ] as const)(
+    "tells a reset of a complete stream of which %d of 20 bytes were read: %p",
+    (read, codes) => {
+      const peer = quiet();
+      const id = open(peer, pattern(10), true);
+      peer.drain();
+      peer.data(id, 0, pattern(20), true);
+      peer.core.consumed(id, read, peer.now);
+      peer.drain();
+      peer.send("ack", { entries: [{ id, received: 10, ended: true }] });
+      peer.core.close(0, "", peer.now);
+      peer.drain();
+      expect(peer.of("streamEnded")).toHaveLength(1);
+      expect(peer.of("streamReset").map(({ code }) => code)).toEqual([...codes]);
+      expect(peer.of("streamClosed")).toHaveLength(1);
+      const { received, consumed } = peer.core.stats();
+      expect(received).toBe(consumed);
+      expect(peer.held).toBe(0);
+    },
+  );
 
   test("happens when the only link is lost", () => {
     const peer = quiet();
