@@ -56,6 +56,11 @@ export class HeldBytes {
     this.#socket.pause();
   }
 
+  /** After `stop`: whoever waited goes on, and the end of the visitor is to be noticed again. */
+  restart(): void {
+    if (this.#isStopped && this.#bytes < this.#limit) this.#flow();
+  }
+
   /** Drops what waits and lets the socket flow. */
   clear(): void {
     this.#chunks = [];

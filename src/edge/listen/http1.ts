@@ -175,6 +175,7 @@ export class VisitorConnection
       if (exchange.received === 0) this.#clock.pace.begin(performance.now());
       else this.#clock.pace.resume(performance.now());
     }
+    this.#intake.restart();
     this.#intake.pump();
   }
 

@@ -78,7 +78,7 @@ export class VisitorExchange implements Visit, VisitorBody {
     this.#sink = sink;
     if (this.forgoContinue()) this.#owner.sayContinue();
     if (this.isComplete && !this.#isOpenEnded) this.ended(undefined);
-    else this.#owner.readOn();
+    this.#owner.readOn();
   }
 
   /** @returns True when a `100 Continue` was owed; it is not any more. */

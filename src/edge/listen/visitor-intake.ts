@@ -111,6 +111,11 @@ export class VisitorIntake {
     return this.#held.bytes + this.#reader.held;
   }
 
+  /** The opposite of `withhold`. */
+  restart(): void {
+    this.#held.restart();
+  }
+
   /** Drops what is here and lets the socket flow. */
   clear(): void {
     this.#held.clear();

@@ -359,6 +359,23 @@ describe("visitor connection: endings", () => {
     },
   );
 
+  test("a visitor that was held is listened to again once its request is served", async () => {
+    const pipeline = new Pipeline();
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    visitor.send(get("/"));
+    const held = await pipeline.visit(0);
+    const socket = await rig.firstSocket();
+    held.visit.body.withhold();
+    expect(socket.isPaused()).toBe(true);
+    const visit = held.start();
+    expect(socket.isPaused()).toBe(false);
+    visit.reply.head(headOf(undefined));
+    visitor.reset();
+    await pipeline.until(() => visit.cause, "the reset");
+    expect(visit.cause).toBe("left");
+  });
+
   test("a response begun before a drain ends its connection all the same", async () => {
     const pipeline = new Pipeline();
     await using rig = await new Rig(pipeline.serve).start();
