@@ -16,11 +16,20 @@ export interface Ring {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** Lines of one failure that are said again at the end. */
+const FAILURE_LINES = 40;
+
 /** What happened, in tests. */
 export interface Totals {
   readonly passed: number;
   readonly failed: number;
   readonly skipped: number;
+}
+
+/** What one ring came to. */
+export interface Outcome extends Totals {
+  /** Each failure as it was told: what a reader of the last lines needs to know. */
+  readonly failures: readonly string[];
 }
 
 const OWN_RINGS = ["sim", "e2e", "binary", "platform", "rig"];
@@ -63,7 +72,7 @@ export async function runRing({
   options,
   limitMs,
   environment,
-}: Ring): Promise<Totals> {
+}: Ring): Promise<Outcome> {
   const startedAt = performance.now();
   const child = Bun.spawn(
     [process.execPath, "test", "--randomize", "--timeout=30000", ...options, ...paths],
@@ -89,7 +98,8 @@ export async function runRing({
   const exitCode = await child.exited;
   clearTimeout(timer);
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.off(signal, onSignal);
-  const counted = parseTotals(`${out}\n${errors}`);
+  const told = `${out}\n${errors}`;
+  const counted = parseTotals(told);
   const seconds = ((performance.now() - startedAt) / 1_000).toFixed(1);
   const wrong = fault(counted, exitCode, child.signalCode ?? undefined, limitMs);
   if (wrong !== undefined) console.error(`✖ ${name.padEnd(12)} ${wrong}`);
@@ -98,7 +108,29 @@ export async function runRing({
   console.log(
     `${failed === 0 ? "✔" : "✖"} ${name.padEnd(12)} ${counted.passed} passed, ${failed} failed${skipped}, ${seconds} s`,
   );
-  return { passed: counted.passed, failed, skipped: counted.skipped };
+  const failures = failuresIn(told).map((text) => `${name}: ${text}`);
+  if (wrong !== undefined) failures.push(`${name}: ${wrong}`);
+  return { passed: counted.passed, failed, skipped: counted.skipped, failures };
+}
+
+/** The failed tests of a run, each with its file and the last lines before its `(fail)`. */
+export function failuresIn(text: string): string[] {
+  const failures: string[] = [];
+  let file = "";
+  let lines: string[] = [];
+  for (const line of text.split("\n")) {
+    // The runner repeats the names at the end, without a word on why.
+    if (/^\d+ tests? failed:/.test(line)) break;
+    if (/^\S+\.test\.ts:$/.test(line)) {
+      file = line;
+      lines = [];
+    } else if (line.startsWith("(fail) ")) {
+      failures.push([file, ...lines.slice(-FAILURE_LINES), line].join("\n"));
+      lines = [];
+    } else if (/^\((?:pass|skip|todo)\) /.test(line)) lines = [];
+    else lines.push(line);
+  }
+  return failures;
 }
 
 /**

@@ -33,9 +33,16 @@ let totals = { passed: 0, failed: runChecks(), skipped: 0 };
 const isBuilt = await build("dist/tunl");
 console.log(isBuilt ? "✔ built        dist/tunl" : "✖ build");
 if (!isBuilt) totals = add(totals, { passed: 0, failed: 1, skipped: 0 });
-for (const ring of RINGS) totals = add(totals, await runRing(ring));
+const failures: string[] = [];
+for (const ring of RINGS) {
+  const outcome = await runRing(ring);
+  totals = add(totals, outcome);
+  failures.push(...outcome.failures);
+}
 if (!checkLimits(reached)) totals = add(totals, { passed: 0, failed: 1, skipped: 0 });
 rmSync(reached, { recursive: true });
+// Said again where a log that was cut to its end still has it.
+for (const failure of failures) console.log(`\n✖ ${failure}`);
 console.log(`took ${Math.round((performance.now() - startedAt) / 1_000)} s`);
 console.log(summary(totals));
 process.exit(totals.failed === 0 ? 0 : 1);

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test";
-import { add, fault, parseTotals, summary } from "../../scripts/rings.ts";
+import { add, failuresIn, fault, parseTotals, summary } from "../../scripts/rings.ts";
 
 const OUTPUT = `
 test/a.test.ts:
@@ -24,6 +24,22 @@ describe("rings", () => {
       skipped: 0,
     });
     expect(parseTotals("")).toEqual({ passed: 0, failed: 0, skipped: 0 });
+  });
+
+  test("tells each failure again, with its file and its reason, once", () => {
+    const told = [
+      ...[
+        "test/a.test.ts:",
+        "noise",
+        "(pass) a > one [1ms]",
+        "error: not 2",
+        "(fail) a > two [1ms]",
+      ],
+      ...["(skip) a > three", "", "test/b.test.ts:", "(pass) b [1ms]", "", "1 tests failed:"],
+      "(fail) a > two [1ms]",
+    ].join("\n");
+    expect(failuresIn(told)).toEqual(["test/a.test.ts:\nerror: not 2\n(fail) a > two [1ms]"]);
+    expect(failuresIn(OUTPUT)).toEqual([]);
   });
 
   test("a run without tests, past its limit or broken is a fault", () => {
