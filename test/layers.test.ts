@@ -30,14 +30,16 @@ const LAYERS: Readonly<Record<string, string>> = {
   headers: "bytes errors",
   http1: "headers bytes errors",
   http2: "headers bytes errors",
-  config: "address bytes errors",
+  // Path expressions, which config judges and the connector asks.
+  expression: "errors",
+  config: "address expression bytes errors",
   identity: "msgpack address bytes errors",
   wire: "msgpack bytes limits errors",
   session: "wire identity bytes staging garbage limits errors",
   exchange: "session headers msgpack bytes staging limits errors",
   edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes garbage limits errors",
   connector:
-    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes garbage limits errors",
+    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket expression bytes garbage limits errors",
   cli: "edge connector identity config address log-events log metrics bytes limits errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };
@@ -66,6 +68,7 @@ const ADAPTERS: Readonly<Record<string, string>> = {
   "reflect-metadata": "edge/certificates/",
   citty: "cli/command.ts",
   consola: "cli/pretty.ts",
+  re2js: "expression.ts",
   yaml: "config/document.ts",
 };
 

@@ -10,6 +10,23 @@
 export { COMMIT, PLATFORM, VERSION } from "./build.ts";
 export { loadConnect, loadEdge, loadInvite, loadOwner } from "./load.ts";
 export type { Loaded, LoadInput } from "./load.ts";
+export { parseTarget } from "./ingress/target.ts";
+export type { Target } from "./ingress/target.ts";
+export { ORIGIN_REQUEST_DEFAULTS } from "./ingress/types.ts";
+export type {
+  AccessOptions,
+  ExitService,
+  HostHeaderOptions,
+  HttpService,
+  IngressOptions,
+  IngressRule,
+  IpRuleOptions,
+  OriginRequestOptions,
+  ServiceOptions,
+  StaticService,
+  TcpService,
+  UnixService,
+} from "./ingress/types.ts";
 export { nearest } from "./nearest.ts";
 export { flagText, variableOf } from "./option.ts";
 export type { CommandName, Kind, Option, Refusal } from "./option.ts";

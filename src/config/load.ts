@@ -5,6 +5,9 @@ import { TunlError } from "../errors.ts";
 import { checkListeners, joinLine, withKey } from "./checks.ts";
 import { readEdgeFile } from "./edge.ts";
 import { checkFile, findFile, readText } from "./files.ts";
+import { parseTarget } from "./ingress/target.ts";
+import { ORIGIN_REQUEST_DEFAULTS } from "./ingress/types.ts";
+import type { HostHeaderOptions } from "./ingress/types.ts";
 import type { CommandName } from "./option.ts";
 import { MAX_SOCKET_PATH, places, showPath } from "./paths.ts";
 import type { Places, Surroundings } from "./paths.ts";
@@ -116,25 +119,45 @@ export function loadConnect(
       hint: "Say what to serve, such as: tunl connect 8000",
     });
   }
-  const ca = settings.text("ca");
-  const hostHeader = settings.text("host-header") ?? "keep";
+  const caPath = settings.text("ca");
+  const ca = caPath === undefined ? undefined : readText(caPath, "--ca");
+  const typedHost = settings.text("host-header") ?? "keep";
+  const hostHeader: HostHeaderOptions =
+    typedHost === "keep" || typedHost === "origin"
+      ? { kind: typedHost }
+      : { kind: "value", value: typedHost };
   const family = settings.text("edge-ip");
   const options: ConnectorOptions = {
     version: VERSION,
     target,
+    ingress: {
+      rules: [
+        {
+          hostname: "",
+          path: undefined,
+          service: parseTarget(target),
+          originRequest: {
+            ...ORIGIN_REQUEST_DEFAULTS,
+            hostHeader,
+            originServerName: settings.text("origin-server-name"),
+            caPool: ca,
+            noTlsVerify: !settings.isOn("tls-verify"),
+          },
+          allowAmbiguousPaths: false,
+        },
+      ],
+      file: undefined,
+    },
     join: joinLine(settings),
     edge: settings.address("edge"),
     tunnel: settings.text("tunnel"),
     credentialsPath: settings.text("credentials"),
     name: settings.text("name"),
     hosts: settings.texts("host"),
-    hostHeader:
-      hostHeader === "keep" || hostHeader === "origin"
-        ? { kind: hostHeader }
-        : { kind: "value", value: hostHeader },
+    hostHeader,
     originTls: {
       isVerified: settings.isOn("tls-verify"),
-      ca: ca === undefined ? undefined : readText(ca, "--ca"),
+      ca,
       serverName: settings.text("origin-server-name"),
     },
     edgeFamily: family === "4" ? 4 : family === "6" ? 6 : "auto",

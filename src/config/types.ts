@@ -1,4 +1,5 @@
 // This file is what the two ends run with: validated, in milliseconds and bytes, with absolute paths.
+import type { HostHeaderOptions, IngressOptions } from "./ingress/types.ts";
 import type { Address } from "./values.ts";
 
 /** Where certificates come from. */
@@ -66,6 +67,8 @@ export interface ConnectorOptions {
   readonly version: string;
   /** TARGET as typed. */
   readonly target: string;
+  /** Where requests go. */
+  readonly ingress: IngressOptions;
   /** A join line as typed: a secret until it was used. */
   readonly join: string | undefined;
   readonly edge: Address | undefined;
@@ -77,8 +80,7 @@ export interface ConnectorOptions {
   /** `--host`: full names or `*.x`, canonical. */
   readonly hosts: readonly string[];
   /** Host sent to the origin. */
-  readonly hostHeader:
-    { readonly kind: "keep" | "origin" } | { readonly kind: "value"; readonly value: string };
+  readonly hostHeader: HostHeaderOptions;
   readonly originTls: {
     readonly isVerified: boolean;
     /** PEM text of additional roots. */

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 
-import { parseTarget } from "../../src/connector/target.ts";
-import { TunlError } from "../../src/errors.ts";
+import { parseTarget } from "../../../src/config/ingress/target.ts";
+import { TunlError } from "../../../src/errors.ts";
 
 function errorOf(text: string): TunlError {
   try {

@@ -1,7 +1,7 @@
 // This file is what a wrong TARGET was probably meant to be, for the hint of its refusal. product.md §2.2.
 import { isIP } from "node:net";
 
-import { nearest } from "../config/index.ts";
+import { nearest } from "../nearest.ts";
 
 const FALLBACK = "http://localhost:8000";
 const MAX_PORT = 65_535;
