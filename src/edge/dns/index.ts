@@ -1,0 +1,11 @@
+/**
+ * What the edge asks of the DNS and writes to it: records for names and certificates, and the proof that a name is its
+ * owner's.
+ *
+ * Questions go to the servers of a zone themselves. Nothing that runs depends on an answer: where the DNS is silent,
+ * everything stays as it was (R-20). Start reading in `client.ts` and `provider.ts`.
+ *
+ * @module
+ */
+export type { Answer, DnsClient, ServerAddress, Zone, ZoneServer } from "./client.ts";
+export type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
