@@ -5,6 +5,7 @@ const code = await run(process.argv.slice(2), {
   edge: async () => (await import("./cli/edge.ts")).default,
   "edge invite": async () => (await import("./cli/invite.ts")).default,
   connect: async () => (await import("./cli/connect.ts")).default,
+  "tunnel run": async () => (await import("./cli/tunnel-run.ts")).default,
   status: async () => (await import("./cli/status.ts")).default,
   version: async () => (await import("./cli/version.ts")).default,
 });

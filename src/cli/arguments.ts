@@ -2,12 +2,24 @@
 // last of repeated ones, takes a flag for a value, and forgets flags in front of a sub-command. product.md §2 rules 3 to 5.
 import { flagText, listWords, nearest, OPTIONS, optionsOf, usage } from "../config/index.ts";
 import type { CommandName, Flags, Option } from "../config/index.ts";
-import { COMMANDS, commandRow, LATER_ADVICE, LATER_COMMANDS, nextWords } from "./commands.ts";
+import {
+  ALIASES,
+  FOREIGN_COMMANDS,
+  GROUPS,
+  isRefused,
+  LATER_ADVICE,
+  LATER_COMMANDS,
+  nextWords,
+} from "./command-words.ts";
+import { COMMANDS, commandRow, commandsBelow } from "./commands.ts";
+import type { Positional } from "./commands.ts";
 
 /** What was typed, checked against the table. */
 export interface Invocation {
-  /** undefined: no command, only `--help`, `--version` or nothing. */
+  /** undefined: no command, only a group, `--help`, `--version` or nothing. */
   readonly command: CommandName | undefined;
+  /** The group, where nothing but a group was named. */
+  readonly group: string | undefined;
   /** Long name to values; booleans as "true" or "false". */
   readonly flags: Flags;
   readonly positionals: readonly string[];
@@ -24,7 +36,7 @@ const OPTIONS_OF_ALL = ["help", "version", "color"];
  */
 export function readArguments(raw: readonly string[]): Invocation {
   const { words, rest } = takeCommand(withHabits(raw));
-  const command = resolveCommand(words);
+  const { command, group } = resolveCommand(words);
   const options =
     command === undefined
       ? OPTIONS.filter(({ flag }) => OPTIONS_OF_ALL.includes(flag ?? ""))
@@ -58,15 +70,17 @@ export function readArguments(raw: readonly string[]): Invocation {
     }
     put(flags, option, given);
   }
-  checkPositionals(command, positionals, flags.has("help"));
-  return { command, flags, positionals };
+  if (command !== undefined && !flags.has("help") && !flags.has("version"))
+    checkPositionals(command, positionals);
+  return { command, group, flags, positionals };
 }
 
 /**
- * Writes an invocation as the arguments citty is given: every flag in one piece, nothing that it could misread.
+ * Writes what stands behind the words of the command as the arguments citty is given: every flag in one piece, nothing that it
+ * could misread.
  */
-export function normalArguments({ command, flags, positionals }: Invocation): string[] {
-  const written: string[] = command === undefined ? [] : command.split(" ");
+export function normalArguments({ flags, positionals }: Invocation): string[] {
+  const written: string[] = [];
   for (const [flag, values] of flags) written.push(...values.map((value) => `--${flag}=${value}`));
   return positionals.length === 0 ? written : [...written, "--", ...positionals];
 }
@@ -76,9 +90,12 @@ function withHabits(raw: readonly string[]): readonly string[] {
   return raw[0] === "help" ? ["--help", ...raw.slice(1)] : raw;
 }
 
-/** The words of the command, wherever flags stand between them; flags in front of a sub-command count for it. */
-function takeCommand(raw: readonly string[]): { words: string[]; rest: string[] } {
-  const words: string[] = [];
+/**
+ * The words of the command, wherever flags stand between them; flags in front of a sub-command count for it. Aliases are
+ * replaced as soon as they are complete, so `tunnel route dns` is `route dns`.
+ */
+function takeCommand(raw: readonly string[]): { words: readonly string[]; rest: string[] } {
+  let words: readonly string[] = [];
   const rest: string[] = [];
   let isOpen = true;
   for (let index = 0; index < raw.length; index++) {
@@ -96,15 +113,22 @@ function takeCommand(raw: readonly string[]): { words: string[]; rest: string[] 
     }
     const known: readonly string[] = isOpen ? nextWords(words) : [];
     if (
-      isOpen &&
       known.length > 0 &&
       (words.length === 0 || known.includes(argument) || !takesPositionals(words))
     ) {
-      words.push(argument);
-      isOpen = known.includes(argument) && !LATER_COMMANDS.includes(words.join(" "));
+      const typed = [...words, argument].join(" ");
+      const meant = ALIASES[typed] ?? typed;
+      words = meant.split(" ");
+      // Behind the other name of a command there are no sub-commands: `edge run invite` is none.
+      isOpen =
+        known.includes(argument) && !isRefused(meant) && (meant === typed || !isCommand(meant));
     } else rest.push(argument);
   }
   return { words, rest };
+}
+
+function isCommand(words: string): boolean {
+  return COMMANDS.some(({ name }) => name === words);
 }
 
 function takesPositionals(words: readonly string[]): boolean {
@@ -122,23 +146,27 @@ function takesNext(argument: string): boolean {
   return rows.every(({ kind }) => kind !== "boolean");
 }
 
-function resolveCommand(words: readonly string[]): CommandName | undefined {
-  if (words.length === 0) return undefined;
+function resolveCommand(words: readonly string[]): Pick<Invocation, "command" | "group"> {
+  if (words.length === 0) return { command: undefined, group: undefined };
   const typed = words.join(" ");
-  const row = COMMANDS.find(({ name, aliases }) => name === typed || aliases.includes(typed));
-  if (row !== undefined) return row.name;
-  if (LATER_COMMANDS.includes(typed)) {
+  const row = COMMANDS.find(({ name }) => name === typed);
+  if (row !== undefined) return { command: row.name, group: undefined };
+  const isGroup = Object.hasOwn(GROUPS, typed);
+  if (isGroup && commandsBelow(typed).length > 0) return { command: undefined, group: typed };
+  if (isGroup || LATER_COMMANDS.includes(typed)) {
     throw usage({
       message: `tunl ${typed} is not in this build yet`,
       hint: LATER_ADVICE[typed] ?? "Run tunl --help for what is",
     });
   }
+  const foreign = FOREIGN_COMMANDS[typed];
+  if (foreign !== undefined) throw usage(foreign);
   const parent = words.slice(0, -1);
   const last = words.at(-1) as string;
   const near = nearest(last, nextWords(parent));
   const of = parent.length === 0 ? "" : ` of tunl ${parent.join(" ")}`;
   throw usage({
-    message: `Unknown command "${last}"${of}${near === undefined ? "" : `, nearest is ${[...parent, near].join(" ")}`}`,
+    message: `Unknown command ${JSON.stringify(last)}${of}${near === undefined ? "" : `, nearest is ${[...parent, near].join(" ")}`}`,
     hint: `Run tunl ${[...parent, "--help"].join(" ")}`,
   });
 }
@@ -245,24 +273,38 @@ function looksLikeFlag(text: string): boolean {
   return text.startsWith("-") && text !== "-";
 }
 
-function checkPositionals(
-  command: CommandName | undefined,
-  positionals: readonly string[],
-  isHelp: boolean,
-): void {
-  if (command === undefined || isHelp) return;
-  const allowed = commandRow(command).positionals;
+function checkPositionals(command: CommandName, positionals: readonly string[]): void {
+  const { positionals: allowed, examples } = commandRow(command);
   const joinLine = positionals.find((positional) => /^tunl:\/\//i.test(positional));
-  if (joinLine !== undefined) {
+  if (joinLine !== undefined && !allowed.some(({ takesLine }) => takesLine)) {
     throw usage({
       message: `A join line is no argument of tunl ${command}`,
       hint: "Write tunl connect TARGET --join tunl://HOST[:PORT]/FINGERPRINT/CODE",
     });
   }
-  const extra = positionals[allowed.length];
+  const missing = allowed.filter(({ isNeeded }, index) => isNeeded && index >= positionals.length);
+  if (missing.length > 0) {
+    throw usage({
+      message: `tunl ${command} needs ${missing.map(({ name }) => name).join(" and ")}`,
+      hint: `Write ${examples[0]}`,
+    });
+  }
+  const empty = positionals.findIndex((positional) => positional === "");
+  if (empty >= 0 && empty < allowed.length) {
+    throw usage({
+      message: `${allowed[empty]?.name} of tunl ${command} is empty`,
+      hint: `Write ${examples[0]}`,
+    });
+  }
+  const extra = allowed.at(-1)?.isList ? undefined : positionals[allowed.length];
   if (extra === undefined) return;
   throw usage({
-    message: `tunl ${command} takes ${allowed.length === 0 ? "no argument" : "one argument"}, but got ${JSON.stringify(extra)}${allowed.length === 0 ? "" : " too"}`,
+    message: `tunl ${command} takes ${amountOf(allowed)}, but got ${JSON.stringify(extra)}${allowed.length === 0 ? "" : " too"}`,
     hint: `Run tunl ${command} --help`,
   });
+}
+
+function amountOf(allowed: readonly Positional[]): string {
+  const words = ["no argument", "one argument", "two arguments"];
+  return words[allowed.length] ?? `${allowed.length} arguments`;
 }

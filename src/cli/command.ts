@@ -1,4 +1,4 @@
-// This file is the border to citty, which finds and loads the command; arguments were judged before. The only importer of `citty`.
+// This file is the border to citty, which runs the command; arguments were judged before. The only importer of `citty`.
 import { defineCommand, runCommand } from "citty";
 import type { ArgsDef, CommandDef } from "citty";
 import { optionsOf, surroundings, VERSION } from "../config/index.ts";
@@ -30,24 +30,13 @@ export function command(
   });
 }
 
-/** Runs the command of an invocation. */
-export async function dispatch(loaders: Loaders, invocation: Invocation): Promise<void> {
-  const root = defineCommand({
-    meta: { name: "tunl", version: VERSION },
-    subCommands: {
-      // With sub-commands there is no `run` beside them: citty would run both.
-      edge: defineCommand({
-        meta: { name: "edge" },
-        args: argumentsOf("edge"),
-        default: "run",
-        subCommands: { run: loaders.edge, invite: loaders["edge invite"] },
-      }),
-      connect: loaders.connect,
-      status: loaders.status,
-      version: loaders.version,
-    },
-  });
-  await runCommand(root, { rawArgs: normalArguments(invocation) });
+/** Runs a command: the table and the loaders know all there are, citty gets the one that was meant. */
+export async function dispatch(
+  loaders: Loaders,
+  name: CommandName,
+  invocation: Invocation,
+): Promise<void> {
+  await runCommand(await loaders[name](), { rawArgs: normalArguments(invocation) });
 }
 
 /** What a command's values are read from. */

@@ -1,22 +1,33 @@
-// This file is the table of commands: what this build runs, and what it knows and refuses by name. product.md §2.
+// This file is the table of commands that this build runs. To add one: a name in COMMAND_NAMES (config/option.ts), a row here, a
+// loader in main.ts, and options that name it; words that are only known stand in command-words.ts. product.md §2.
 import type { CommandName } from "../config/index.ts";
 
 /** One command that runs. */
 export interface CommandRow {
   readonly name: CommandName;
-  /** Other ways to write it. */
-  readonly aliases: readonly string[];
   /** One line, no period. */
   readonly summary: string;
   /** What stands behind the name without a flag, in order. */
-  readonly positionals: readonly { readonly name: string; readonly about: string }[];
+  readonly positionals: readonly Positional[];
+  /** The first one is what an error shows when a positional is missing. */
   readonly examples: readonly string[];
+}
+
+/** One argument without a flag. */
+export interface Positional {
+  readonly name: string;
+  readonly about: string;
+  /** The command is refused without it. */
+  readonly isNeeded?: true;
+  /** One or more; the last of its command. */
+  readonly isList?: true;
+  /** A join or login line may stand here. */
+  readonly takesLine?: true;
 }
 
 export const COMMANDS: readonly CommandRow[] = [
   {
     name: "edge",
-    aliases: ["edge run"],
     summary: "Runs the public end: visitors and connectors come here",
     positionals: [],
     examples: [
@@ -26,7 +37,6 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: "edge invite",
-    aliases: [],
     summary: "Prints a join line for one more machine; asks the running edge",
     positionals: [],
     examples: [
@@ -36,7 +46,6 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: "connect",
-    aliases: [],
     summary: "Runs the private end: gives a local service a public name",
     positionals: [
       {
@@ -51,58 +60,31 @@ export const COMMANDS: readonly CommandRow[] = [
     ],
   },
   {
+    name: "tunnel run",
+    summary: "Runs the private end with its configuration file, as the tunnel named",
+    positionals: [{ name: "NAME", about: "Name or UUID of the tunnel; as --tunnel" }],
+    examples: ["tunl tunnel run my-tunnel", "tunl tunnel run"],
+  },
+  {
     name: "status",
-    aliases: [],
     summary: "Shows links, streams, names and certificates of this machine's processes",
     positionals: [],
     examples: ["tunl status", "tunl status --json"],
   },
   {
     name: "version",
-    aliases: [],
     summary: "Prints version, commit and platform",
     positionals: [],
     examples: ["tunl version --json"],
   },
 ];
 
-/** First words of commands that come later; a row stands for everything below it. */
-export const LATER_COMMANDS: readonly string[] = [
-  ..."grant revoke repair check reload passwd service-token share"
-    .split(" ")
-    .map((word) => `edge ${word}`),
-  ..."login tunnel route ingress config access service logs doctor update completion".split(" "),
-];
-
-/** What serves in place of a later command, where something does. */
-export const LATER_ADVICE: Readonly<Record<string, string>> = {
-  "edge grant":
-    "Connectors claim names: tunl edge invite --host NAME, then tunl connect --host NAME",
-  "edge repair": "Restore state.db and edge.key from a backup while the edge is stopped",
-  "edge check": "tunl edge judges its whole configuration before it starts anything",
-  "edge reload": "Stop tunl edge and start it again",
-  login: "Join with a line of tunl edge invite: tunl connect TARGET --join LINE",
-  tunnel: "tunl edge invite --name makes tunnels, tunl status lists them",
-  route: "tunl connect --name or --host claims names, tunl status lists them",
-  ingress: "Start tunl connect once for each service",
-  config: "tunl edge and tunl connect judge what they are given before they start anything",
-  service: "Let the service manager of this machine run tunl edge or tunl connect",
-  logs: "Give --log-file FILE to tunl edge or tunl connect, or read what they write to stderr",
-  doctor: "Run tunl status, and --log-level debug where something fails",
-  update: "Replace the executable and start it again",
-};
-
 /** The row of a command. */
 export function commandRow(name: CommandName): CommandRow {
   return COMMANDS.find((row) => row.name === name) as CommandRow;
 }
 
-/** Words that may follow `words`: names of commands and their sub-commands, known but refused ones too. */
-export function nextWords(words: readonly string[]): readonly string[] {
-  const prefix = words.length === 0 ? "" : `${words.join(" ")} `;
-  const names = [...COMMANDS.flatMap(({ name, aliases }) => [name, ...aliases]), ...LATER_COMMANDS];
-  const next = names
-    .filter((name) => name.startsWith(prefix))
-    .map((name) => name.slice(prefix.length).split(" ")[0] as string);
-  return [...new Set(next)];
+/** Commands below a group or command, in the order of --help. */
+export function commandsBelow(words: string): readonly CommandRow[] {
+  return COMMANDS.filter(({ name }) => name.startsWith(`${words} `));
 }

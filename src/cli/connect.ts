@@ -8,7 +8,7 @@ import {
   surroundings,
   VERSION,
 } from "../config/index.ts";
-import type { ConnectorOptions } from "../config/index.ts";
+import type { ConnectorOptions, Loaded } from "../config/index.ts";
 import type { ConnectorEvents, OriginTrouble, RequestLine } from "../connector/index.ts";
 import { TunlError } from "../errors.ts";
 import { command, loadInput } from "./command.ts";
@@ -17,11 +17,11 @@ import { live } from "./lifecycle.ts";
 import type { Output } from "./output.ts";
 
 export default command("connect", async (invocation) => {
-  const { options, log } = loadConnect(
-    loadInput(invocation),
-    invocation.positionals[0],
-    process.pid,
-  );
+  await runConnector(loadConnect(loadInput(invocation), invocation.positionals[0], process.pid));
+});
+
+/** Runs a connector until it is told to stop. */
+export async function runConnector({ options, log }: Loaded<ConnectorOptions>): Promise<void> {
   await live(log, async (output, stay) => {
     output.log.info("start", `tunl ${VERSION}  connector  ${options.label}`, {
       version: VERSION,
@@ -43,7 +43,7 @@ export default command("connect", async (invocation) => {
       teller.removePidFile();
     }
   });
-});
+}
 
 /** Whoever sets one of these expects that it is used, and in its network nothing else may work. */
 const PROXY_VARIABLES = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"];

@@ -1,13 +1,17 @@
 // This file is --help of every command, made from the tables. product.md §2.
 import { flagText, OPTIONS, optionsOf, variableOf } from "../config/index.ts";
 import type { CommandName, Option } from "../config/index.ts";
-import { commandRow, COMMANDS } from "./commands.ts";
+import { GROUPS } from "./command-words.ts";
+import { commandRow, COMMANDS, commandsBelow } from "./commands.ts";
+import type { Positional } from "./commands.ts";
 
 const WIDTH = 100;
 
-/** The text of `tunl COMMAND --help`; without a command that of `tunl --help`. */
-export function helpText(command: CommandName | undefined): string {
-  return command === undefined ? rootHelp() : commandHelp(command);
+/** The text of `tunl COMMAND --help`, also of a group; without a command that of `tunl --help`. */
+export function helpText(words: string | undefined): string {
+  if (words === undefined) return rootHelp();
+  const row = COMMANDS.find(({ name }) => name === words);
+  return row === undefined ? groupHelp(words) : commandHelp(row.name);
 }
 
 function rootHelp(): string {
@@ -30,6 +34,20 @@ function rootHelp(): string {
   ].join("\n");
 }
 
+function groupHelp(group: string): string {
+  return [
+    GROUPS[group] ?? "",
+    "",
+    `Usage: tunl ${group} COMMAND [FLAGS]`,
+    "",
+    "Commands:",
+    ...columns(commandsBelow(group).map(({ name, summary }) => [name, summary])),
+    "",
+    `Run tunl ${group} COMMAND --help for the flags of a command.`,
+    "",
+  ].join("\n");
+}
+
 function commandHelp(command: CommandName): string {
   const { summary, positionals, examples } = commandRow(command);
   const options = optionsOf(command).filter(({ isBuilt }) => isBuilt);
@@ -38,10 +56,13 @@ function commandHelp(command: CommandName): string {
   const lines = [
     summary,
     "",
-    `Usage: tunl ${[command, ...positionals.map(({ name }) => `[${name}]`), "[FLAGS]"].join(" ")}`,
+    `Usage: tunl ${[command, ...positionals.map(usageOf), "[FLAGS]"].join(" ")}`,
   ];
   if (positionals.length > 0)
     lines.push("", "Arguments:", ...columns(positionals.map(({ name, about }) => [name, about])));
+  const below = commandsBelow(command);
+  if (below.length > 0)
+    lines.push("", "Commands:", ...columns(below.map(({ name, summary: about }) => [name, about])));
   if (own.length > 0)
     lines.push("", "Flags:", ...columns(own.map((option) => [flagColumn(option), about(option)])));
   lines.push(
@@ -56,6 +77,11 @@ function commandHelp(command: CommandName): string {
     "",
   );
   return lines.join("\n");
+}
+
+function usageOf({ name, isNeeded, isList }: Positional): string {
+  const word = isList ? `${name}...` : name;
+  return isNeeded ? word : `[${word}]`;
 }
 
 function isEverywhere({ commands }: Option): boolean {

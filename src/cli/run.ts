@@ -18,9 +18,9 @@ import { printAnswer, printError } from "./print.ts";
 export async function run(raw: readonly string[], loaders: Loaders): Promise<number> {
   try {
     const invocation = readArguments(raw);
-    const { command, flags } = invocation;
+    const { command, group, flags } = invocation;
     if (flags.get("help")?.[0] === "true") {
-      await printAnswer(helpText(command));
+      await printAnswer(helpText(command ?? group));
       return 0;
     }
     if (flags.get("version")?.[0] === "true") {
@@ -28,10 +28,10 @@ export async function run(raw: readonly string[], loaders: Loaders): Promise<num
       return 0;
     }
     if (command === undefined) {
-      await printError(helpText(undefined));
+      await printError(helpText(group));
       return 2;
     }
-    await dispatch(loaders, invocation);
+    await dispatch(loaders, command, invocation);
     return 0;
   } catch (error) {
     if (error instanceof Reported) return error.exitCode;

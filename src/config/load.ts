@@ -8,6 +8,7 @@ import { checkFile, findFile, readText } from "./files.ts";
 import { parseTarget } from "./ingress/target.ts";
 import { ORIGIN_REQUEST_DEFAULTS } from "./ingress/types.ts";
 import type { HostHeaderOptions } from "./ingress/types.ts";
+import { COMMAND_NAMES } from "./option.ts";
 import type { CommandName } from "./option.ts";
 import { MAX_SOCKET_PATH, places, showPath } from "./paths.ts";
 import type { Places, Surroundings } from "./paths.ts";
@@ -102,20 +103,25 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
   return { options, log: logOptions(settings, input, true), configName: reading.source?.name };
 }
 
+/** The commands that run a connector. */
+export type ConnectCommand = "connect" | "tunnel run";
+
 /**
- * Reads what `tunl connect` runs with.
+ * Reads what `tunl connect` and `tunl tunnel run` run with.
  *
+ * @param target TARGET; undefined: what the configuration file says.
  * @throws TunlError `USAGE`, `BAD_JOIN_LINE`, `SOCKET_PATH_TOO_LONG`, ConfigError for an unreadable file.
  */
 export function loadConnect(
   input: LoadInput,
   target: string | undefined,
   pid: number,
+  command: ConnectCommand = "connect",
 ): Loaded<ConnectorOptions> {
-  const { settings, places: found } = read("connect", input);
+  const { settings, places: found } = read(command, input);
   if (target === undefined) {
     throw usage({
-      message: "connect has no TARGET, and config.yml is not in this build yet",
+      message: `tunl ${command} has no TARGET, and config.yml is not in this build yet`,
       hint: "Say what to serve, such as: tunl connect 8000",
     });
   }
@@ -202,9 +208,14 @@ export function loadOwner(command: "status", input: LoadInput): OwnerOptions {
   };
 }
 
+/** Commands that read `edge.yml`. */
+const OF_EDGE: readonly CommandName[] = COMMAND_NAMES.filter(
+  (name) => name === "status" || name.split(" ")[0] === "edge",
+);
+
 function read(command: CommandName, { flags, surroundings, directory }: LoadInput): Reading {
   const found = places(surroundings);
-  const isEdge = command !== "connect" && command !== "version";
+  const isEdge = OF_EDGE.includes(command);
   const typed =
     flags.get("config")?.at(-1) ?? (isEdge ? surroundings.environment["TUNL_CONFIG"] : undefined);
   const chosen =

@@ -1,7 +1,15 @@
 // This file is the shape of one row of the option table, and how rows are found. product.md §2 rules 1 to 4.
 
-/** Commands that this build runs, by their full name. */
-export type CommandName = "edge" | "edge invite" | "connect" | "status" | "version";
+/** Commands that this build runs, by their full name, in the order of --help. */
+export const COMMAND_NAMES = [
+  "edge",
+  "edge invite",
+  "connect",
+  "tunnel run",
+  "status",
+  "version",
+] as const;
+export type CommandName = (typeof COMMAND_NAMES)[number];
 
 /** How the text of a value is read; `values.ts` has one reader for each. */
 export type Kind =
@@ -78,16 +86,10 @@ export function flagText(option: Option): string {
 }
 
 /** Which commands a row is for. */
-export const EVERY: readonly CommandName[] = [
-  "edge",
-  "edge invite",
-  "connect",
-  "status",
-  "version",
-];
+export const EVERY: readonly CommandName[] = COMMAND_NAMES;
 export const EDGE: readonly CommandName[] = ["edge"];
 export const INVITE: readonly CommandName[] = ["edge invite"];
-export const CONNECT: readonly CommandName[] = ["connect"];
+export const CONNECT: readonly CommandName[] = ["connect", "tunnel run"];
 /** Commands that have to know where the edge's control socket is. */
 export const OWNER: readonly CommandName[] = ["edge", "edge invite", "status"];
 /** Commands that answer with data. */

@@ -1,12 +1,24 @@
 import { describe, expect, test } from "bun:test";
 import { normalArguments, readArguments } from "../../src/cli/arguments.ts";
-import { COMMANDS, LATER_ADVICE, LATER_COMMANDS } from "../../src/cli/commands.ts";
+import {
+  ALIASES,
+  FOREIGN_COMMANDS,
+  GROUPS,
+  LATER_ADVICE,
+  LATER_COMMANDS,
+} from "../../src/cli/command-words.ts";
+import { commandRow, COMMANDS, commandsBelow } from "../../src/cli/commands.ts";
 import { OPTIONS } from "../../src/config/index.ts";
 import { TunlError } from "../../src/errors.ts";
 
 function read(line: string) {
-  const { command, flags, positionals } = readArguments(line === "" ? [] : line.split(" "));
-  return { command, flags: Object.fromEntries(flags), positionals };
+  const { command, group, flags, positionals } = readArguments(line === "" ? [] : line.split(" "));
+  return {
+    command,
+    ...(group !== undefined && { group }),
+    flags: Object.fromEntries(flags),
+    positionals,
+  };
 }
 
 function refusal(line: string): string {
@@ -62,11 +74,74 @@ describe("arguments", () => {
     const names = COMMANDS.map(({ name }) => name as string);
     let seen = 0;
     for (const text of Object.values(LATER_ADVICE))
-      for (const [, name = ""] of text.matchAll(/tunl ((?:edge invite|[a-z]+))/g)) {
-        expect(names).toContain(name);
+      for (const [, name = ""] of text.matchAll(
+        /tunl ((?:(?:edge|tunnel|route|config) )?[a-z]+)/g,
+      )) {
+        expect(names).toContain(names.includes(name) ? name : (name.split(" ")[0] as string));
         seen += 1;
       }
     expect(seen).toBeGreaterThan(10);
+  });
+
+  test("groups do nothing alone; cloudflared's ways to write a command are known", () => {
+    expect(read("tunnel")).toMatchObject({ command: undefined, group: "tunnel" });
+    expect(read("tunnel --help")).toMatchObject({ group: "tunnel", flags: { help: ["true"] } });
+    expect(read("tunnel --edge-ip 4 run my-tunnel")).toEqual({
+      command: "tunnel run",
+      flags: { "edge-ip": ["4"] },
+      positionals: ["my-tunnel"],
+    });
+    expect(refusal("tunnel rnu")).toBe(
+      'USAGE Unknown command "rnu" of tunl tunnel, nearest is tunnel run / Run tunl tunnel --help',
+    );
+    expect(refusal("edge run invite")).toContain('takes no argument, but got "invite"');
+    for (const [typed, meant] of Object.entries(ALIASES)) {
+      const last = meant.split(" ").at(-1) as string;
+      expect(typed.split(" ").length > 1 || last === meant).toBe(true);
+      expect(refusal(`${typed} --frobnicate`).replaceAll(typed, meant)).toBe(
+        refusal(`${meant} --frobnicate`),
+      );
+    }
+  });
+
+  test("every group has a sentence, and what is below a group belongs to one", () => {
+    for (const { name } of COMMANDS) {
+      const [group = "", ...rest] = name.split(" ");
+      if (rest.length > 0)
+        expect([name, Object.hasOwn(GROUPS, group) || commandsBelow(group).length > 0]).toEqual([
+          name,
+          true,
+        ]);
+    }
+    for (const group of Object.keys(GROUPS)) {
+      expect(COMMANDS.map(({ name }) => name as string)).not.toContain(group);
+      if (commandsBelow(group).length === 0)
+        expect(refusal(group)).toStartWith(`USAGE tunl ${group} is not in this build yet`);
+    }
+  });
+
+  test("cloudflared's commands that tunl does without are refused with what serves here", () => {
+    for (const [words, { message, hint }] of Object.entries(FOREIGN_COMMANDS))
+      for (const line of [words, `${words} more words`, `${words} --flag`])
+        expect(refusal(line)).toBe(`USAGE ${message} / ${hint}`);
+  });
+
+  test("a command says which of its arguments is missing, and shows a whole one", () => {
+    let needy = 0;
+    for (const { name, positionals, examples } of COMMANDS) {
+      const needed = positionals.filter(({ isNeeded }) => isNeeded);
+      if (needed.length === 0) continue;
+      needy += 1;
+      expect(refusal(name)).toBe(
+        `USAGE tunl ${name} needs ${needed.map((positional) => positional.name).join(" and ")} / Write ${examples[0]}`,
+      );
+      expect(read(`${name} --help`)).toMatchObject({ command: name });
+      expect(read((examples[0] as string).slice("tunl ".length))).toMatchObject({ command: name });
+    }
+    expect(needy).toBe(
+      COMMANDS.filter(({ name }) => commandRow(name).positionals.some(({ isNeeded }) => isNeeded))
+        .length,
+    );
   });
 
   test("flags in front of a sub-command count for it", () => {
@@ -130,9 +205,7 @@ describe("arguments", () => {
     expect(refusal("connect 1 --domain x")).toBe(
       "USAGE --domain is no flag of tunl connect, it belongs to tunl edge / Run tunl connect --help",
     );
-    expect(refusal("connect 1 --json")).toContain(
-      "it belongs to tunl edge invite, tunl status or tunl version",
-    );
+    expect(refusal("connect 1 --json")).toContain("it belongs to tunl edge invite, ");
     expect(refusal("connect 1 -x")).toBe("USAGE Unknown flag -x / Run tunl connect --help");
     expect(refusal("connect 1 --hots")).toContain("nearest is --host");
     expect(refusal("--foo connect")).toBe("USAGE Unknown flag --foo / Run tunl --help");
@@ -207,7 +280,10 @@ describe("arguments", () => {
             word.startsWith("--") && !word.includes("=") && word !== "--" && word !== "--odd",
         ),
       ).toEqual([]);
-      expect(readArguments(normal)).toEqual(readArguments(line.split(" ")));
+      const invocation = readArguments(line.split(" "));
+      expect(readArguments([...(invocation.command ?? "").split(" "), ...normal])).toEqual(
+        invocation,
+      );
     }
   });
 });

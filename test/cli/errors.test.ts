@@ -58,6 +58,7 @@ function told({ line, environment = {}, file }: Case): string {
     else if (command === "status") loadOwner("status", input);
     else if (command === "connect")
       parseTarget(loadConnect(input, positionals[0], 1).options.target);
+    else if (command === "tunnel run") loadConnect(input, undefined, 1, command);
   } catch (error) {
     const text = formatFailure(error, false).replaceAll(home, "~");
     return `${shown}${text}\n[exit ${exitCodeOf(error)}]\n`;
@@ -100,6 +101,15 @@ const TOPICS: Readonly<Record<string, readonly Case[]>> = {
     "edge service-token list",
     "edge share app.example.com",
     "help conect",
+    "tunnel my-tunnel",
+    "tunnel creat my-tunnel",
+    "tunnel cleanup my-tunnel",
+    "tunnel vnet list",
+    "tunnel route ip add 10.0.0.0/8 my-tunnel",
+    "tunnel route lb my-tunnel lb.example.com pool",
+    "tunnel run one two",
+    "tail my-tunnel",
+    "proxy-dns",
   ].map((line) => ({ line })),
   flags: [
     "edge --domian example.com",

@@ -1,12 +1,25 @@
 import { describe, expect, test } from "bun:test";
-import { COMMANDS } from "../../src/cli/commands.ts";
+import { GROUPS } from "../../src/cli/command-words.ts";
+import { COMMANDS, commandsBelow } from "../../src/cli/commands.ts";
 import { helpText } from "../../src/cli/help.ts";
 import { flagText, OPTIONS, optionsOf } from "../../src/config/index.ts";
 import { expectGolden } from "../golden.ts";
 
 describe("help", () => {
-  test.each([undefined, ...COMMANDS.map(({ name }) => name)])("tunl %s --help", (name) => {
-    expectGolden(`help/${name?.replace(" ", "-") ?? "tunl"}.txt`, helpText(name));
+  const groups = Object.keys(GROUPS).filter((group) => commandsBelow(group).length > 0);
+
+  test.each([undefined, ...groups, ...COMMANDS.map(({ name }) => name)])(
+    "tunl %s --help",
+    (name) => {
+      expectGolden(`help/${name?.replace(" ", "-") ?? "tunl"}.txt`, helpText(name));
+    },
+  );
+
+  test.each([...groups, "edge"])("tunl %s --help lists what is below it", (words) => {
+    const below = commandsBelow(words);
+    expect(below.length).toBeGreaterThan(0);
+    for (const { name, summary } of below)
+      expect(helpText(words)).toMatch(new RegExp(`^ {2}${name} +${summary.slice(0, 20)}`, "m"));
   });
 
   test.each(COMMANDS.map(({ name }) => name))(
@@ -26,7 +39,7 @@ describe("help", () => {
   );
 
   test("fits 100 columns", () => {
-    for (const name of [undefined, ...COMMANDS.map((row) => row.name)]) {
+    for (const name of [undefined, ...groups, ...COMMANDS.map((row) => row.name)]) {
       expect(
         helpText(name)
           .split("\n")

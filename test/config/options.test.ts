@@ -1,14 +1,14 @@
 import { describe, expect, test } from "bun:test";
 import { flagText, OPTIONS, optionsOf, variableOf } from "../../src/config/index.ts";
+import { COMMAND_NAMES } from "../../src/config/option.ts";
 import { GROUPS_OFF, keysIn, optionOfKey } from "../../src/config/options.ts";
 import { readValue } from "../../src/config/values.ts";
 
 const BASE = { directory: "/", home: "/home/me" };
-const COMMANDS = ["edge", "edge invite", "connect", "status", "version"] as const;
 
 describe("options", () => {
   test("no command has two rows for a flag, no key has two rows", () => {
-    for (const command of COMMANDS) {
+    for (const command of COMMAND_NAMES) {
       const flags = optionsOf(command).map(({ flag }) => flag);
       expect(flags.length).toBeGreaterThan(5);
       expect(flags.filter((flag, index) => flags.indexOf(flag) !== index)).toEqual([]);

@@ -1,9 +1,13 @@
-// This file is the tables of docs/CONFIG.md as they follow from the option table. Run it to print them: node scripts/bun.mjs test/docs/option-tables.ts
-import { LATER_COMMANDS } from "../../src/cli/commands.ts";
+// This file is the tables of docs/CONFIG.md as they follow from the option table. Run it to print them, or to write those of the document anew:
+// node scripts/bun.mjs test/docs/option-tables.ts [write]
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { LATER_COMMANDS } from "../../src/cli/command-words.ts";
 import { type CommandName, flagText, type Option, OPTIONS } from "../../src/config/index.ts";
 import { EVERY } from "../../src/config/option.ts";
 import { EVENTS } from "../../src/log-events.ts";
 import { expectedForm } from "../../src/config/values.ts";
+import { ROOT, textOf } from "./text.ts";
 
 type Rows = readonly (readonly string[])[];
 
@@ -82,6 +86,14 @@ function laterFlags(command: CommandName): readonly string[] {
   ];
 }
 
+/** Commands with the same flags share a row. */
+function withoutRepeats(rows: Rows): Rows {
+  const texts = new Map<string, string[]>();
+  for (const [command = "", flags = ""] of rows)
+    texts.set(flags, [...(texts.get(flags) ?? []), command]);
+  return [...texts].map(([flags, commands]) => [commands.join(", "), flags]);
+}
+
 const FLAG_HEAD = ["flag", "key of `edge.yml`", "value", "default", "meaning"];
 
 /** Name of each table, its head and its rows. */
@@ -115,7 +127,7 @@ export const TABLES: Readonly<
   },
   "later flags": {
     head: ["command", "flags"],
-    rows: EVERY.map(laterFlags).filter(([, flags]) => flags !== ""),
+    rows: withoutRepeats(EVERY.map(laterFlags).filter(([, flags]) => flags !== "")),
   },
   "later keys": {
     head: ["keys"],
@@ -153,4 +165,18 @@ export function renderTable(name: string): string {
   ].join("\n");
 }
 
-if (import.meta.main) for (const name of Object.keys(TABLES)) console.log(`${renderTable(name)}\n`);
+/** The document with every table as the code has it now. */
+function rewrite(text: string): string {
+  return Object.keys(TABLES).reduce((document, name) => {
+    const start = document.indexOf(`<!-- compared with the code: ${name} -->`);
+    if (start < 0) return document;
+    const length = document.slice(start).split("\n\n").slice(0, 2).join("\n\n").trimEnd().length;
+    return document.slice(0, start) + renderTable(name) + document.slice(start + length);
+  }, text);
+}
+
+if (import.meta.main) {
+  if (process.argv[2] === "write")
+    writeFileSync(join(ROOT, "docs/CONFIG.md"), rewrite(textOf("docs/CONFIG.md")));
+  else for (const name of Object.keys(TABLES)) console.log(`${renderTable(name)}\n`);
+}
