@@ -107,6 +107,11 @@ export const EVENTS = {
     fields: ["code", "error"],
     label: "state",
   },
+  "state.backup": {
+    about: "The state was backed up again after a failure",
+    fields: ["backup"],
+    label: "state",
+  },
 } as const satisfies Readonly<Record<string, EventRow>>;
 
 /** Name of an event; a stable interface. */

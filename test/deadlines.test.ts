@@ -106,6 +106,7 @@ const OTHER_TIMERS: Readonly<Record<string, string>> = {
   "edge/certificates/authority.ts": "renewal",
   "edge/dispatch.ts": "another look for stream credit, after 20 ms",
   "edge/sessions.ts": "sessions are noted as seen",
+  "edge/store/backups.ts": "the next backup",
   "edge/store/last-seen.ts": "what was seen goes to the disk",
   "edge/store/worker-line.ts": "our own worker at the start and the end",
 };

@@ -51,6 +51,7 @@ export const EXITS: Readonly<Record<string, number>> = {
   STORE_BUSY: 6,
   STORE_FAILED: 6,
   STORE_FULL: 6,
+  NOT_BACKED_UP: 6,
   CA_DAMAGED: 6,
   LOG_FILE: 6,
   PID_FILE: 6,

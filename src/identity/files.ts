@@ -117,17 +117,22 @@ export async function makePrivateDirectory(path: string): Promise<void> {
   // Followed if it is a link: the user may keep the directory elsewhere, but then that place is judged.
   const handle = await open(path, "r");
   try {
-    const { mode, uid } = await handle.stat();
-    assertOwner(path, uid);
-    if ((mode & 0o022) === 0) return;
-    throw new TunlError(
-      "INSECURE_FILE",
-      `Directory "${basename(path)}" can be written by other users (mode ${octal(mode & 0o777)}), expected 0700`,
-      { hint: `Run chmod 700 ${path}` },
-    );
+    assertPrivateDirectory(path, await handle.stat());
   } finally {
     await handle.close();
   }
+}
+
+/** Judges mode and owner of a directory for private files. @throws TunlError `INSECURE_FILE`. */
+export function assertPrivateDirectory(path: string, stats: Pick<Stats, "mode" | "uid">): void {
+  if (process.platform === "win32") return;
+  assertOwner(path, stats.uid);
+  if ((stats.mode & 0o022) === 0) return;
+  throw new TunlError(
+    "INSECURE_FILE",
+    `Directory "${basename(path)}" can be written by other users (mode ${octal(stats.mode & 0o777)}), expected 0700`,
+    { hint: `Run chmod 700 ${path}` },
+  );
 }
 
 /** True when something stands at the path, whatever it is. */

@@ -51,6 +51,7 @@ export { EdgeDirectory, listEdges } from "./edge-directory.ts";
 export type { Joined, Prepared } from "./edge-directory.ts";
 export {
   assertPrivate,
+  assertPrivateDirectory,
   hasEntry,
   isTemporary,
   makePrivateDirectory,

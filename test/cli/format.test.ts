@@ -138,6 +138,7 @@ describe("format", () => {
 describe("every event", () => {
   /** One value for each name of a field; a new field needs one. */
   const VALUES: Readonly<Record<string, string | number>> = {
+    backup: "state-20261122T100000Z-42.db",
     account: "bob",
     acceptRate: 3,
     address: "192.0.2.7",

@@ -12,15 +12,20 @@ import { APPLICATION_ID, migrate, versionOf } from "./migrations.ts";
 const BUSY_TIMEOUT_MS = 5_000;
 /** What to do about damage: an empty database would take revoked keys back and give taken names away. */
 const RESTORE =
-  "Restore state.db and edge.key from a backup; nothing was changed, and it is never replaced by an empty one";
+  "Run tunl edge repair, it restores the newest backup; nothing was changed, and it is never replaced by an empty one";
 
 /**
  * Opens the database, or makes it.
  *
  * @param isExpected True when it must be there already, because the edge's key is.
+ * @param beforeMigration Runs before the schema of an older build is changed; what it throws ends the opening.
  * @throws TunlError `STATE_DAMAGED`, `STATE_TOO_NEW`, `STATE_UNWRITABLE`, `INSECURE_FILE`.
  */
-export function openDatabase(path: string, isExpected: boolean): Database {
+export function openDatabase(
+  path: string,
+  isExpected: boolean,
+  beforeMigration: (database: Database) => void,
+): Database {
   const stats = statsOf(path);
   if (stats !== undefined) assertPrivate(path, stats);
   else if (isExpected) throw damaged(path, "it is missing, but the edge's key is there");
@@ -34,7 +39,7 @@ export function openDatabase(path: string, isExpected: boolean): Database {
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = FULL");
     database.run("PRAGMA foreign_keys = ON");
-    migrate(database);
+    migrate(database, () => beforeMigration(database as Database));
     return database;
   } catch (error) {
     database?.close();
@@ -99,16 +104,7 @@ export function changeError(error: unknown): TunlError {
   if (!(error instanceof SQLiteError) || code.startsWith("SQLITE_CONSTRAINT")) {
     return new TunlError("BUG", `BUG: change was not saved: ${messageOf(error)}`, { cause: error });
   }
-  if (isDamage(code)) {
-    return new TunlError(
-      "STATE_DAMAGED",
-      `State was found damaged (${code}); the edge serves on from memory and refuses changes`,
-      {
-        cause: error,
-        hint: `Stop the edge. ${RESTORE}`,
-      },
-    );
-  }
+  if (isDamage(code)) return foundDamaged(code, error);
   if (code === "SQLITE_FULL") {
     return new TunlError("STORE_FULL", "Change was not saved: no space left for the state", {
       cause: error,
@@ -123,7 +119,17 @@ export function changeError(error: unknown): TunlError {
   });
 }
 
-function isDamage(code: string): boolean {
+/** The database was found damaged while the edge runs. */
+export function foundDamaged(code: string, cause: unknown): TunlError {
+  return new TunlError(
+    "STATE_DAMAGED",
+    `State was found damaged (${code}); the edge serves on from memory and refuses changes`,
+    { cause, hint: `Stop the edge. ${RESTORE}` },
+  );
+}
+
+/** True for the codes of SQLite that say: this file is no whole database. */
+export function isDamage(code: string): boolean {
   return code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT");
 }
 

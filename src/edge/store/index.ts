@@ -17,6 +17,7 @@ export type {
   HostOwner,
   IssuedCode,
   Store,
+  StoreCondition,
   StoreOptions,
 } from "./store.ts";
 export { Snapshot } from "./snapshot.ts";

@@ -1,9 +1,15 @@
 // This file is what the store's shell and its worker say to each other; structured clones, in order, one answer per request.
 import { TunlError } from "../../errors.ts";
+import type { BackupName } from "./backup-names.ts";
 import type { CallName, Change } from "./records.ts";
 
 export type ToWorker =
-  | { readonly type: "open"; readonly directory: string; readonly isExpected: boolean }
+  | {
+      readonly type: "open";
+      readonly directory: string;
+      readonly isExpected: boolean;
+      readonly now: number;
+    }
   | {
       readonly type: "call";
       /** Counts up; the answer repeats it. */
@@ -13,11 +19,17 @@ export type ToWorker =
       readonly body: never;
       readonly now: number;
     }
+  /** Answered by `done` with a `Backup`, or by `failed`. */
+  | { readonly type: "backUp"; readonly id: number; readonly now: number }
   | { readonly type: "close" };
 
 export type FromWorker =
   | { readonly type: "hello" }
-  | { readonly type: "opened"; readonly rows: readonly Change[] }
+  | {
+      readonly type: "opened";
+      readonly rows: readonly Change[];
+      readonly newestBackup: BackupName | undefined;
+    }
   | { readonly type: "refused"; readonly error: PackedError }
   | {
       readonly type: "done";

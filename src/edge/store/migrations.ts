@@ -92,9 +92,10 @@ export function versionOf(database: Database): number {
 /**
  * Brings the schema up to date, each version in a transaction of its own.
  *
+ * @param beforeFirst Runs before anything of an older build is changed, and not for a new file.
  * @throws TunlError `STATE_TOO_NEW` for a database of a later build: going back would lose what it knows.
  */
-export function migrate(database: Database): void {
+export function migrate(database: Database, beforeFirst: () => void): void {
   const version = versionOf(database);
   if (version > SCHEMA_VERSION) {
     throw new TunlError(
@@ -105,6 +106,7 @@ export function migrate(database: Database): void {
       },
     );
   }
+  if (version > 0 && version < SCHEMA_VERSION) beforeFirst();
   for (let next = version + 1; next <= SCHEMA_VERSION; next++) {
     database
       .transaction(() => {

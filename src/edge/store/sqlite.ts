@@ -1,6 +1,8 @@
 // This file is the state on disk, as the worker runs it: one writer, one transaction per call. reliability.md §4.
 import type { Database } from "bun:sqlite";
 import { join } from "node:path";
+import { makeBackup } from "./backup.ts";
+import type { Backup } from "./backup.ts";
 import { openDatabase, changeError, unwritable } from "./database.ts";
 import { createCode, enrol, listCodes, revokeCode } from "./enrolment.ts";
 import { insertHost, nameHost, removeHost } from "./hostnames.ts";
@@ -39,11 +41,13 @@ export type Outcome<Name extends CallName> = {
 
 /** The database of one edge, locked and checked. Synchronous: it lives in a worker. */
 export class SqliteState implements Disposable {
+  readonly #directory: string;
   readonly #lock: Disposable;
   #database: Database | undefined;
   #damage: TunlError | undefined;
 
-  private constructor(lock: Disposable, database: Database) {
+  private constructor(directory: string, lock: Disposable, database: Database) {
+    this.#directory = directory;
     this.#lock = lock;
     this.#database = database;
   }
@@ -51,9 +55,10 @@ export class SqliteState implements Disposable {
   /**
    * Locks the directory, then opens and checks the database in it.
    *
+   * @param now Wall clock in milliseconds: a schema of an older build is backed up before it is changed.
    * @throws TunlError `STATE_LOCKED`, `STATE_DAMAGED`, `STATE_TOO_NEW`, `STATE_UNWRITABLE`, `INSECURE_FILE`.
    */
-  static open(directory: string, isExpected: boolean): SqliteState {
+  static open(directory: string, isExpected: boolean, now: number): SqliteState {
     let lock: Disposable;
     try {
       lock = takeLock(directory);
@@ -61,7 +66,15 @@ export class SqliteState implements Disposable {
       throw error instanceof TunlError ? error : unwritable(directory, error);
     }
     try {
-      return new SqliteState(lock, openDatabase(join(directory, DATABASE_FILE), isExpected));
+      const path = join(directory, DATABASE_FILE);
+      const database = openDatabase(path, isExpected, (old) => {
+        try {
+          makeBackup(old, directory, now);
+        } catch (error) {
+          throw notMigrated(directory, error);
+        }
+      });
+      return new SqliteState(directory, lock, database);
     } catch (error) {
       lock[Symbol.dispose]();
       throw error;
@@ -83,19 +96,38 @@ export class SqliteState implements Disposable {
     return this.#transact(now, (transaction) => CALLS[name](transaction, body));
   }
 
+  /**
+   * Makes a backup; when it returns it is on the disk.
+   *
+   * @throws TunlError `NOT_BACKED_UP` with the reason alone as its text; `STATE_DAMAGED`.
+   */
+  backUp(now: number): Backup {
+    const database = this.#usable();
+    try {
+      return makeBackup(database, this.#directory, now);
+    } catch (error) {
+      if (error instanceof TunlError && error.code === "STATE_DAMAGED") this.#abandon(error);
+      throw error;
+    }
+  }
+
   [Symbol.dispose](): void {
     this.#database?.close();
     this.#database = undefined;
     this.#lock[Symbol.dispose]();
   }
 
+  #usable(): Database {
+    if (this.#damage !== undefined) throw this.#damage;
+    if (this.#database === undefined) throw new TunlError("STORE_FAILED", "Store is closed");
+    return this.#database;
+  }
+
   #transact<T>(
     now: number,
     work: (transaction: Transaction) => T,
   ): { value: T; changes: readonly Change[] } {
-    if (this.#damage !== undefined) throw this.#damage;
-    const database = this.#database;
-    if (database === undefined) throw new TunlError("STORE_FAILED", "Store is closed");
+    const database = this.#usable();
     const transaction = new Transaction(database, now);
     try {
       database.run("BEGIN IMMEDIATE");
@@ -116,6 +148,15 @@ export class SqliteState implements Disposable {
     this.#database?.close();
     this.#database = undefined;
   }
+}
+
+function notMigrated(directory: string, error: unknown): TunlError {
+  const reason = error instanceof Error ? error.message : String(error);
+  return new TunlError(
+    "STATE_UNWRITABLE",
+    `Backing up the state before this version changes it failed: ${reason}`,
+    { cause: error, hint: `Mend that in "${directory}" and start again; nothing was changed` },
+  );
 }
 
 function revokeKey(transaction: Transaction, body: Calls["revokeKey"]["body"]): KeyRow | undefined {

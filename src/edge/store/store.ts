@@ -52,6 +52,16 @@ export type EnrolRequest = {
 /** The key on whose behalf a name is claimed, as `Admission` names it. */
 export type HostOwner = { readonly tunnel: string; readonly keyId: string };
 
+/** How the state on the disk is. */
+export type StoreCondition = {
+  /** When the newest backup was made, in wall-clock milliseconds. */
+  readonly backedUpAt: number | undefined;
+  /** Why the last try of a backup failed. */
+  readonly backupFailure: string | undefined;
+  /** Why no change can be made any more until the edge starts again: memory serves. */
+  readonly damage: string | undefined;
+};
+
 /**
  * The edge's memory.
  *
@@ -98,6 +108,16 @@ export interface Store extends AsyncDisposable {
 
   /** Revokes a key for ever; in force as soon as the promise resolves. @throws TunlError `KEY_NOT_FOUND`. */
   revokeKey(owner: Owner, keyId: string): Promise<KeyRow>;
+  /**
+   * Makes a backup of everything committed so far; requests that wait share one. A revocation is acknowledged behind
+   * it, so that no restore brings back a key whose owner was told that it is gone (reliability.md §4 item 5).
+   *
+   * @param done What is in force already, for the text of a failure: `Key "home" is revoked`.
+   * @throws TunlError `NOT_BACKED_UP`: what was committed stays in force, and a backup is tried again every 10 s.
+   */
+  backUp(done?: string): Promise<void>;
+  /** How the state is, for `status`. */
+  readonly condition: StoreCondition;
   /** The newest entries first. */
   listAudit(limit: number): Promise<readonly AuditRow[]>;
 

@@ -2,9 +2,11 @@
 import { TunlError } from "../../errors.ts";
 import { reached } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
+import type { Backup } from "./backup.ts";
+import type { BackupName } from "./backup-names.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { unpackError } from "./messages.ts";
-import type { CallName, Calls, Change } from "./records.ts";
+import type { CallName, Calls } from "./records.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 declare const COMPILED: boolean | undefined;
@@ -15,6 +17,15 @@ export const MAX_WAITING = 256;
 const HELLO_MS = 10_000;
 const CLOSE_MS = 10_000;
 
+/** What is opened, and how. */
+type OpenOrder = {
+  readonly directory: string;
+  readonly isExpected: boolean;
+  readonly log: Logger;
+  /** Wall clock in milliseconds. */
+  readonly now: number;
+};
+
 type Waiting = { resolve(value: unknown): void; reject(error: TunlError): void };
 
 /** The worker as a function call. Owns the snapshot: differences are applied before an answer is given. */
@@ -24,10 +35,12 @@ export class WorkerLine implements AsyncDisposable {
   readonly #log: Logger;
   readonly #waiting = new Map<number, Waiting>();
   readonly #hello = Promise.withResolvers<void>();
-  readonly #opened = Promise.withResolvers<readonly Change[]>();
+  readonly #opened = Promise.withResolvers<Extract<FromWorker, { type: "opened" }>>();
   readonly #closed = Promise.withResolvers<void>();
   #lastId = 0;
   #failure: TunlError | undefined;
+  #damage: TunlError | undefined;
+  #newestBackup: BackupName | undefined;
 
   private constructor(worker: Worker, snapshot: Snapshot, log: Logger) {
     this.#worker = worker;
@@ -44,10 +57,8 @@ export class WorkerLine implements AsyncDisposable {
 
   /** Starts the worker, opens the state in it and fills the snapshot. */
   static async open(
-    directory: string,
-    isExpected: boolean,
+    { directory, isExpected, log, now }: OpenOrder,
     snapshot: Snapshot,
-    log: Logger,
   ): Promise<WorkerLine> {
     // Never a relative text: in the executable that would be a file of the working directory (platform.md §0 item 21).
     const url =
@@ -57,9 +68,11 @@ export class WorkerLine implements AsyncDisposable {
     const line = new WorkerLine(new Worker(url), snapshot, log);
     try {
       await within(HELLO_MS, line.#hello.promise, "Store worker said nothing for 10 s");
-      line.#send({ type: "open", directory, isExpected });
+      line.#send({ type: "open", directory, isExpected, now });
       // No deadline: the check of a large database on a slow disk takes the time it takes.
-      snapshot.apply(await line.#opened.promise);
+      const { rows, newestBackup } = await line.#opened.promise;
+      snapshot.apply(rows);
+      line.#newestBackup = newestBackup;
       return line;
     } catch (error) {
       line.#failure ??= failed("is closed");
@@ -85,11 +98,24 @@ export class WorkerLine implements AsyncDisposable {
         retryable: true,
       });
     }
-    this.#lastId += 1;
-    const answer = Promise.withResolvers<unknown>();
-    this.#waiting.set(this.#lastId, answer);
-    this.#send({ type: "call", id: this.#lastId, name, body: body as never, now });
-    return (await answer.promise) as Calls[Name]["value"];
+    const value = this.#ask((id) => ({ type: "call", id, name, body: body as never, now }));
+    return (await value) as Calls[Name]["value"];
+  }
+
+  /** Makes a backup. One at a time is asked for (`backups.ts`), so it may wait beyond the bound of the changes. */
+  async backUp(now: number): Promise<Backup> {
+    if (this.#failure !== undefined) throw this.#failure;
+    return (await this.#ask((id) => ({ type: "backUp", id, now }))) as Backup;
+  }
+
+  /** The newest backup when the state was opened. */
+  get newestBackup(): BackupName | undefined {
+    return this.#newestBackup;
+  }
+
+  /** Set when no change can be made any more: the database was found damaged, or the worker is gone. */
+  get damage(): TunlError | undefined {
+    return this.#damage ?? this.#failure;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -106,6 +132,14 @@ export class WorkerLine implements AsyncDisposable {
     this.#worker.terminate();
   }
 
+  #ask(message: (id: number) => ToWorker): Promise<unknown> {
+    this.#lastId += 1;
+    const answer = Promise.withResolvers<unknown>();
+    this.#waiting.set(this.#lastId, answer);
+    this.#send(message(this.#lastId));
+    return answer.promise;
+  }
+
   #send(message: ToWorker): void {
     this.#worker.postMessage(message);
   }
@@ -116,7 +150,7 @@ export class WorkerLine implements AsyncDisposable {
         this.#hello.resolve();
         return;
       case "opened":
-        this.#opened.resolve(message.rows);
+        this.#opened.resolve(message);
         return;
       case "refused":
         this.#opened.reject(unpackError(message.error));
@@ -147,6 +181,7 @@ export class WorkerLine implements AsyncDisposable {
     // A refusal is the caller's to tell; a failing disk is the owner's to know of, whoever asked.
     const isAlarm =
       error.code.startsWith("STORE_") || error.code === "STATE_DAMAGED" || error.code === "BUG";
+    if (error.code === "STATE_DAMAGED") this.#damage ??= error;
     if (isAlarm) this.#log.error("state.failed", error.message, { code: error.code });
     waiting?.reject(error);
   }

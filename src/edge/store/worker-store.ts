@@ -5,6 +5,7 @@ import { TunlError } from "../../errors.ts";
 import { hashCode, makeCode } from "../../identity/index.ts";
 import { decideClaim, decideGrant, drawName, isReserved, randomBase } from "../route/index.ts";
 import type { Decision } from "../route/index.ts";
+import { Backups, notBackedUp } from "./backups.ts";
 import { taken } from "./hostnames.ts";
 import type { AuditRow, CodeRow, Enrolled, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
 import { Snapshot } from "./snapshot.ts";
@@ -14,6 +15,7 @@ import type {
   HostOwner,
   IssuedCode,
   Store,
+  StoreCondition,
   StoreOptions,
 } from "./store.ts";
 import { LastSeen } from "./last-seen.ts";
@@ -36,7 +38,8 @@ const DRAWS = 4;
  */
 export async function openStore(options: StoreOptions): Promise<Store> {
   const snapshot = new Snapshot();
-  const line = await WorkerLine.open(options.directory, options.isExpected, snapshot, options.log);
+  const now = (options.wallClock ?? Date.now)();
+  const line = await WorkerLine.open({ ...options, now }, snapshot);
   return new WorkerStore(line, snapshot, options);
 }
 
@@ -46,6 +49,7 @@ class WorkerStore implements Store {
   readonly #options: StoreOptions;
   readonly #wallClock: () => number;
   readonly #lastSeen: LastSeen;
+  readonly #backups: Backups;
 
   constructor(line: WorkerLine, snapshot: Snapshot, options: StoreOptions) {
     this.snapshot = snapshot;
@@ -56,6 +60,13 @@ class WorkerStore implements Store {
       (batch) => line.call("seen", batch, this.#wallClock()),
       options.log,
     );
+    this.#backups = new Backups({
+      make: () => line.backUp(this.#wallClock()),
+      newest: line.newestBackup,
+      wallClock: this.#wallClock,
+      log: options.log,
+    });
+    this.#backups.start();
   }
 
   async createCode(order: CodeOrder): Promise<IssuedCode> {
@@ -173,7 +184,25 @@ class WorkerStore implements Store {
     this.#lastSeen.host(host, at);
   }
 
+  async backUp(done = "The change is in force"): Promise<void> {
+    try {
+      await this.#backups.backUp();
+    } catch (error) {
+      throw notBackedUp(done, error);
+    }
+  }
+
+  get condition(): StoreCondition {
+    const { newest, failure } = this.#backups;
+    return {
+      backedUpAt: newest?.at,
+      backupFailure: failure?.message,
+      damage: this.#line.damage?.message,
+    };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#backups[Symbol.dispose]();
     await this.#lastSeen[Symbol.asyncDispose]();
     await this.#line[Symbol.asyncDispose]();
   }

@@ -1,5 +1,6 @@
 // This file is the entry of the store's worker: messages in, transactions, messages out. reliability.md §4 item 1; platform.md §9.
 import { TunlError } from "../../errors.ts";
+import { listBackups } from "./backup.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { packError } from "./messages.ts";
 import { SqliteState } from "./sqlite.ts";
@@ -14,8 +15,9 @@ self.onmessage = (event: MessageEvent<ToWorker>): void => {
     case "open":
       answer(
         () => {
-          state = SqliteState.open(message.directory, message.isExpected);
-          return { type: "opened", rows: state.rows() };
+          const { directory, isExpected, now } = message;
+          state = SqliteState.open(directory, isExpected, now);
+          return { type: "opened", rows: state.rows(), newestBackup: listBackups(directory)[0] };
         },
         (error) => ({ type: "refused", error }),
       );
@@ -23,12 +25,17 @@ self.onmessage = (event: MessageEvent<ToWorker>): void => {
     case "call":
       answer(
         () => {
-          if (state === undefined) throw new TunlError("STORE_FAILED", "Store is closed");
-          return {
-            type: "done",
-            id: message.id,
-            ...state.run(message.name, message.body, message.now),
-          };
+          const { id, name, body, now } = message;
+          return { type: "done", id, ...opened().run(name, body, now) };
+        },
+        (error) => ({ type: "failed", id: message.id, error }),
+      );
+      return;
+    case "backUp":
+      answer(
+        () => {
+          const { id, now } = message;
+          return { type: "done", id, value: opened().backUp(now), changes: [] };
         },
         (error) => ({ type: "failed", id: message.id, error }),
       );
@@ -47,6 +54,11 @@ self.onmessage = (event: MessageEvent<ToWorker>): void => {
       message satisfies never;
   }
 };
+
+function opened(): SqliteState {
+  if (state === undefined) throw new TunlError("STORE_FAILED", "Store is closed");
+  return state;
+}
 
 /** A failure is an answer as well: nothing that happens to one change ends the worker. */
 function answer(

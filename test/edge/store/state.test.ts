@@ -52,15 +52,12 @@ describe("state", () => {
       expect(state.isNew).toBe(true);
       first = state.key.publicKey;
       expect(statSync(path).mode & 0o777).toBe(0o700);
+      await state.store.backUp();
       expect(readdirSync(path).sort()).toEqual([
-        "edge.key",
-        "lock",
-        "state.db",
-        "state.db-shm",
-        "state.db-wal",
+        ...["backup", "edge.key", "lock", "state.db", "state.db-shm", "state.db-wal"],
       ]);
       for (const name of readdirSync(path))
-        expect(statSync(join(path, name)).mode & 0o777).toBe(0o600);
+        expect(statSync(join(path, name)).mode & 0o777).toBe(name === "backup" ? 0o700 : 0o600);
     }
     await using state = await openAt(path);
     expect(state.isNew).toBe(false);
@@ -127,7 +124,7 @@ describe("state", () => {
       const before = isThere ? readFileSync(path) : undefined;
       expect(await refusalOf(openAt(directory.path))).toMatchObject({
         code: "STATE_DAMAGED",
-        hint: expect.stringContaining("Restore state.db and edge.key from a backup"),
+        hint: expect.stringContaining("Run tunl edge repair"),
       });
       expect(readdirSync(directory.path).includes("state.db")).toBe(isThere);
       if (before !== undefined) expect(readFileSync(path).equals(before)).toBe(true);

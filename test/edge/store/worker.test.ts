@@ -125,7 +125,7 @@ describe("last seen", () => {
 describe("changes", () => {
   test("that fail half-way leave nothing (R-17)", () => {
     using directory = new Directory();
-    using state = SqliteState.open(directory.path, false);
+    using state = SqliteState.open(directory.path, false, 1);
     const codeHash = hashCode(makeCode());
     const order = {
       makes: "tunnel",
@@ -176,11 +176,11 @@ describe("changes", () => {
       expiresAt: 1e15,
     } as const;
     {
-      using state = SqliteState.open(directory.path, false);
+      using state = SqliteState.open(directory.path, false, 1);
       for (let index = 0; index < 200; index++)
         state.run("createCode", { ...order, hash: hashCode(makeCode()) }, 1);
     }
-    using state = SqliteState.open(directory.path, true);
+    using state = SqliteState.open(directory.path, true, 1);
     {
       // A write by another hand makes SQLite drop the pages it holds in memory.
       using other = new Database(path);
@@ -197,7 +197,7 @@ describe("changes", () => {
     }
     expect(failure).toMatchObject({
       code: "STATE_DAMAGED",
-      hint: expect.stringContaining("Restore state.db and edge.key from a backup"),
+      hint: expect.stringContaining("Run tunl edge repair"),
     });
     const after = readFileSync(path);
     expect(() => state.run("createCode", { ...order, hash: hashCode(makeCode()) }, 1)).toThrow(
