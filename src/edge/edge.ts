@@ -14,10 +14,11 @@ import {
 import type { Logger } from "../log.ts";
 import {
   answerCall,
+  answerOwner,
   type CallContext,
+  CallTraffic,
   type Invitation,
   invite,
-  OWNER_CALLS,
 } from "./admin/index.ts";
 import {
   CertificateTable,
@@ -81,7 +82,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   const state = stack.use(
     await openState({
       directory: stateDirectory,
-      rules: { domains, reserved: options.reservedNames, claim: "invited" },
+      rules: { domains, reserved: options.reservedNames, claim: "invited", fixed: [] },
       style: "two-words",
       log,
     }),
@@ -107,6 +108,11 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     publicPort,
     startedAt: new Date(),
     cover: async (host) => authority?.grant(host),
+    wanted: (host) => {
+      authority
+        ?.grant(host)
+        .catch((error: unknown) => log.warn("certificate", `${host}: ${String(error)}`));
+    },
     certificates: () =>
       certificates.all.map(({ id, notAfter }) => ({
         name: id,
@@ -135,6 +141,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     firstByteMs: options.timeouts.firstByteMs,
     accessLog: options.accessLog,
   });
+  const traffic = new CallTraffic();
   const sessions = new Sessions({
     key: state.key,
     gate: createGate({ store: state.store, log, domains, publicPort }),
@@ -143,7 +150,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     version: options.version,
     memory: options.limits.memory,
     isTuning: options.kernelTuning,
-    onCall: (call, live) => answerCall(calls, call, live),
+    onCall: (call, live) => answerCall(calls, traffic, call, live),
     onProven: (socket) => front?.excuseLink(socket),
     onFailedProof: (address) => front?.strikeLink(address),
     onSeen: ({ admission: { kind, id, keyId }, hosts }) => {
@@ -218,9 +225,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
         );
 
   stack.use(
-    await serveControlSocket(options.adminPath, async (name, body) =>
-      OWNER_CALLS.get(name)?.(calls, body),
-    ),
+    await serveControlSocket(options.adminPath, (name, body) => answerOwner(calls, name, body)),
   );
 
   const resources = stack.move();

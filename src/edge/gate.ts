@@ -3,7 +3,7 @@ import { bug, TunlError } from "../errors.ts";
 import { fingerprintOf } from "../identity/index.ts";
 import type { Logger } from "../log.ts";
 import type { Admission, Enrolment, Gate } from "../session/index.ts";
-import type { Owner, Store } from "./store/index.ts";
+import { isEnded, type Owner, type Store } from "./store/index.ts";
 
 /** Bound of `application` in READY (PROTOCOL §2.2). */
 const MAX_READY_APPLICATION = 16_384;
@@ -43,16 +43,18 @@ class StoreGate implements Gate {
       });
       return undefined;
     }
-    const name = this.#nameOf(key.owner);
-    if (key.revokedAt !== undefined) {
+    if (isEnded(key, store.now())) {
+      const how = key.revokedAt === undefined ? "expired" : "revoked";
+      // The tunnel of a revoked key may be deleted, and its name another one's.
+      const name = this.#ownerOf(key.owner)?.name ?? key.owner.id;
       log.warn(
         "auth.refused",
-        `Refused the revoked key "${key.keyId}" of ${key.owner.kind} "${name}"`,
+        `Refused the ${how} key "${key.keyId}" of ${key.owner.kind} "${name}"`,
         { keyId: key.keyId },
       );
       return undefined;
     }
-    return this.#admission(key.owner, name, key.keyId);
+    return this.#admission(key.owner, this.#nameOf(key.owner), key.keyId);
   }
 
   /** @throws TunlError of the store: nothing was decided, so the other end may try again. */
@@ -88,9 +90,12 @@ class StoreGate implements Gate {
   }
 
   #nameOf(owner: Owner): string {
+    return this.#ownerOf(owner)?.name ?? bug(`key without its ${owner.kind} ${owner.id}`);
+  }
+
+  #ownerOf(owner: Owner): { readonly name: string } | undefined {
     const { snapshot } = this.#options.store;
-    const row = owner.kind === "tunnel" ? snapshot.tunnel(owner.id) : snapshot.account(owner.id);
-    return row?.name ?? bug(`key without its ${owner.kind} ${owner.id}`);
+    return owner.kind === "tunnel" ? snapshot.tunnel(owner.id) : snapshot.account(owner.id);
   }
 
   #admission(owner: Owner, name: string, keyId: string): Admission {

@@ -198,7 +198,7 @@ export class Sessions {
     const live = new LiveSession(
       session,
       admission,
-      { id: link.sessionId, key: proven.key, instance: proven.instance, label: labelOf(proven) },
+      { id: link.sessionId, key: proven.key, instance: proven.instance, ...selfOf(proven) },
       Date.now(),
     );
     session.attach(0, link);
@@ -250,18 +250,20 @@ function isReplaced(live: LiveSession, proven: Proven): boolean {
   return Buffer.compare(live.instance, proven.instance) === 0;
 }
 
-/** What the connector calls itself: a stranger's text, shown printable. */
-function labelOf(proven: Proven): string {
+/** What the connector says of itself: a stranger's texts, shown printable. */
+function selfOf(proven: Proven): { label: string; version: string; platform: string } {
+  let said: Readonly<Record<string, unknown>> = {};
   try {
     const value: unknown = JSON.parse(Buffer.from(proven.application).toString("utf8"));
-    if (typeof value !== "object" || value === null || !("label" in value)) return "";
-    return typeof value.label === "string"
-      ? value.label.replace(/[^\x20-\x7e]/g, "?").slice(0, 64)
-      : "";
+    if (typeof value === "object" && value !== null) said = value as typeof said;
   } catch {
-    // Not JSON: it has no label, which nothing depends on.
-    return "";
+    // Not JSON: it says nothing, which nothing depends on.
   }
+  const text = (name: string): string => {
+    const value = said[name];
+    return typeof value === "string" ? value.replace(/[^\x20-\x7e]/g, "?").slice(0, 64) : "";
+  };
+  return { label: text("label"), version: text("version"), platform: text("platform") };
 }
 
 function traceTo(log: Logger): SessionTrace {

@@ -1,6 +1,11 @@
 // This file is calls over a control stream, as far as the edge answers them: who may, what is granted, what ends. http.md §5.4.
 import { describe, expect, test } from "bun:test";
-import { answerCall, type CallContext, OWNER_CALLS } from "../../src/edge/admin/index.ts";
+import {
+  answerCall,
+  answerOwner,
+  type CallContext,
+  CallTraffic,
+} from "../../src/edge/admin/index.ts";
 import { LiveSession, Registry } from "../../src/edge/route/index.ts";
 import { Snapshot, type Store } from "../../src/edge/store/index.ts";
 import { TunlError } from "../../src/errors.ts";
@@ -47,7 +52,8 @@ class Desk {
   /** Names of which the store was told that they are in use. */
   readonly touched: string[] = [];
   readonly live: LiveSession;
-  readonly #context: CallContext;
+  readonly context: CallContext;
+  readonly #traffic = new CallTraffic();
 
   constructor(kind: "tunnel" | "account" = "tunnel") {
     const { claims } = this;
@@ -57,7 +63,7 @@ class Desk {
       claimHost: (_owner, host) => claims.claim(host) as ReturnType<Store["claimHost"]>,
       randomHost: (_owner, key) => claims.claim(key) as ReturnType<Store["randomHost"]>,
     };
-    this.#context = {
+    this.context = {
       store: store as Store,
       registry: new Registry(),
       domains: ["example.com"],
@@ -66,6 +72,7 @@ class Desk {
       publicPort: () => 8443,
       startedAt: new Date(0),
       cover: async () => undefined,
+      wanted: () => undefined,
       certificates: () => [],
       figures: () => ({}),
     };
@@ -84,7 +91,9 @@ class Desk {
     body: object,
   ): { readonly stream: RecordedStream; readonly events: StreamEvents } {
     const stream = new RecordedStream();
-    const events = acceptCall(stream, (call) => answerCall(this.#context, call, this.live));
+    const events = acceptCall(stream, (call) =>
+      answerCall(this.context, this.#traffic, call, this.live),
+    );
     events.bytes(encodeMessage("call", { name, body: Buffer.from(JSON.stringify(body)) }));
     return { stream, events };
   }
@@ -101,12 +110,12 @@ function told({ messages }: RecordedStream): string[] {
 }
 
 describe("calls", () => {
-  test("unknown names are NOT_FOUND, those of every object too", () => {
+  test("unknown names are NOT_FOUND, those of every object too", async () => {
     for (const name of ["weather", "constructor", "toString", "__proto__", "hasOwnProperty", ""]) {
       const { stream } = new Desk().call(name, {});
       expect([name, told(stream)]).toEqual([name, ["result NOT_FOUND"]]);
       expect(stream.log).toEqual(["finish"]);
-      expect(OWNER_CALLS.get(name)).toBeUndefined();
+      expect(await answerOwner(new Desk().context, name, {})).toBeUndefined();
     }
     expect.assertions(18);
   });

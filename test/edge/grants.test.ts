@@ -10,6 +10,7 @@ const rules: NameRules = {
   domains: ["example.com", "lab.example.com", "example.org"],
   reserved: RESERVED_LABELS,
   claim: "invited",
+  fixed: [],
 };
 
 function viewOf(hosts: Readonly<Record<string, string>>): Snapshot {
@@ -18,7 +19,15 @@ function viewOf(hosts: Readonly<Record<string, string>>): Snapshot {
     snapshot.apply([
       {
         table: "hosts",
-        row: { host, tunnel, how: "granted", random: undefined, createdAt: 1, usedAt: 1 },
+        row: {
+          host,
+          tunnel,
+          how: "granted",
+          random: undefined,
+          createdAt: 1,
+          usedAt: 1,
+          isFixed: false,
+        },
       },
     ]);
   }

@@ -104,6 +104,7 @@ describe("tables of hosts (S-21)", () => {
           random: undefined,
           createdAt: 1,
           usedAt: 1,
+          isFixed: false,
         },
       })),
     );

@@ -4,4 +4,7 @@
  *
  * @module
  */
-export { answerCall, type CallContext, type Invitation, invite, OWNER_CALLS } from "./calls.ts";
+export { CallTraffic } from "./call-traffic.ts";
+export { answerCall, answerOwner } from "./calls.ts";
+export type { CallContext } from "./context.ts";
+export { type Invitation, invite } from "./invite.ts";

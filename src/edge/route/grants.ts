@@ -25,12 +25,19 @@ export type NameRules = {
   readonly reserved: readonly string[];
   /** `names.claim`: inside the key's scope, any free label for any tunnel, or never. */
   readonly claim: "invited" | "all" | "none";
+  /** `grants`: what the configuration gives to tunnels by their names, whether they exist yet or not. */
+  readonly fixed: readonly FixedGrant[];
 };
+
+/** Names, exact or `*.x`, that are one tunnel's as long as the configuration says so. */
+export type FixedGrant = { readonly tunnel: string; readonly hosts: readonly string[] };
 
 /** What a tunnel asks for. */
 export type Claim = {
   /** UUID. */
   readonly tunnel: string;
+  /** Its name; undefined for one that has none. */
+  readonly name?: string | undefined;
   /** Patterns of the key; empty for the default: any one label below the domains. */
   readonly scope: readonly string[];
   /** Exact name or `*.x`, canonical. */
@@ -52,8 +59,26 @@ export function decideClaim(view: GrantView, rules: NameRules, claim: Claim): De
   const pattern = parsePattern(claim.host);
   if (pattern === undefined) return "notGranted";
   if (view.ownerOf(claim.host) === claim.tunnel) return "held";
-  if (!isClaimable(rules, claim.scope, pattern)) return "notGranted";
+  const fixedFor = fixedOwner(rules.fixed, pattern);
+  const isFixed = fixedFor !== undefined && fixedFor === claim.name;
+  if (!isFixed && !isClaimable(rules, claim.scope, pattern)) return "notGranted";
+  if (fixedFor !== undefined && !isFixed) return "taken";
   return availability(view, claim.tunnel, pattern);
+}
+
+/** Name of the tunnel that a fixed grant gives this name to, or one that overlaps with it. */
+function fixedOwner(fixed: readonly FixedGrant[], pattern: HostPattern): string | undefined {
+  for (const { tunnel, hosts } of fixed)
+    if (hosts.some((text) => isOverlapping(text, pattern))) return tunnel;
+  return undefined;
+}
+
+function isOverlapping(text: string, pattern: HostPattern): boolean {
+  const fixed = parsePattern(text);
+  if (fixed === undefined) return false;
+  if (fixed.host === pattern.host && fixed.isWildcard === pattern.isWildcard) return true;
+  if (fixed.isWildcard && isBelow(pattern.host, fixed.host)) return true;
+  return pattern.isWildcard && isBelow(fixed.host, pattern.host);
 }
 
 /**
@@ -105,6 +130,23 @@ export function impossibleScope(
   const label = ownLabel(rules, pattern);
   if (label !== undefined) return isReserved(label.name, rules.reserved) ? "reserved" : undefined;
   return pattern.isWildcard && rules.domains.includes(pattern.host) ? undefined : "foreign";
+}
+
+/**
+ * True when everything that `pattern` stands for may be claimed within `scope`: a key is never given more than the one
+ * that asks for it has.
+ */
+export function isWithinScope(
+  rules: NameRules,
+  scope: readonly string[],
+  pattern: HostPattern | undefined,
+): boolean {
+  if (pattern === undefined) return false;
+  return isClaimable(
+    { ...rules, claim: rules.claim === "none" ? "invited" : rules.claim },
+    scope,
+    pattern,
+  );
 }
 
 function isClaimable(rules: NameRules, scope: readonly string[], pattern: HostPattern): boolean {

@@ -9,9 +9,11 @@ export {
   type Decision,
   decideClaim,
   decideGrant,
+  type FixedGrant,
   type GrantView,
   impossibleScope,
   isGranted,
+  isWithinScope,
   type NameRules,
   randomBase,
 } from "./grants.ts";

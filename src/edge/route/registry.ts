@@ -20,6 +20,9 @@ export class LiveSession {
   readonly instance: Uint8Array;
   /** Label the connector gave itself, for the owner's eyes. */
   readonly label: string;
+  /** Its build, likewise its own word. */
+  readonly version: string;
+  readonly platform: string;
   readonly since: number;
   /** What each announcement in force was granted, by who made it: a new one does not end an older one. */
   readonly #announcements = new Map<object, Announced>();
@@ -41,6 +44,8 @@ export class LiveSession {
       readonly key: Uint8Array;
       readonly instance: Uint8Array;
       readonly label: string;
+      readonly version?: string;
+      readonly platform?: string;
     },
     since: number,
   ) {
@@ -50,6 +55,8 @@ export class LiveSession {
     this.key = identity.key;
     this.instance = identity.instance;
     this.label = identity.label;
+    this.version = identity.version ?? "";
+    this.platform = identity.platform ?? "";
     this.since = since;
   }
 

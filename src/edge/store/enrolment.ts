@@ -1,17 +1,13 @@
 // This file is one-time codes and the one transaction that turns a code into a key. PROTOCOL §3.1 ENROLL; A-06; R-17.
 import { randomUUID } from "node:crypto";
-import { TunlError } from "../../errors.ts";
 import type { Calls, CodeRow, Enrolled, KeyRow, Owner, Refusal } from "./records.ts";
-import { accountOf, codeOf, keyOf, tunnelOf } from "./rows.ts";
+import { changedKey, findKey, isEnded } from "./keys.ts";
+import { freeName } from "./labels.ts";
+import { accountOf, codeOf, tunnelOf } from "./rows.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Used and expired codes stay this long, so that a late second use can still be told from a wrong code. */
 const KEEP_CODES_MS = 30 * 86_400_000;
-/** Room for `-NNNN` below the 63 characters of a label. */
-const MAX_NAME = 56;
-const MAX_SAME_NAME = 9_999;
-const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
-
 const CODES = "SELECT *, (SELECT count(*) FROM code_uses WHERE code = hash) AS used FROM codes";
 
 export function createCode(transaction: Transaction, body: Calls["createCode"]["body"]): undefined {
@@ -29,12 +25,28 @@ export function createCode(transaction: Transaction, body: Calls["createCode"]["
   return undefined;
 }
 
-export function revokeCode(transaction: Transaction, body: Calls["revokeCode"]["body"]): boolean {
+export function revokeCode(
+  transaction: Transaction,
+  body: Calls["revokeCode"]["body"],
+): Calls["revokeCode"]["value"] {
+  const keys = transaction
+    .all("SELECT public_key FROM code_uses WHERE code = ? ORDER BY used_at", body.hash)
+    .map((row) => row["public_key"] as Uint8Array);
   // The row stays: keys it made refer to it, and its next use is worth a word in the log.
   const sql = "UPDATE codes SET expires_at = ?1 WHERE hash = ?2 AND expires_at > ?1";
-  const isRevoked = transaction.run(sql, transaction.now, body.hash) > 0;
-  if (isRevoked) transaction.audit("code.revoked", {});
-  return isRevoked;
+  if (transaction.run(sql, transaction.now, body.hash) > 0) {
+    transaction.audit("code.revoked", { keys: keys.length });
+    return { state: "ended", keys };
+  }
+  const isKnown = transaction.one("SELECT 1 FROM codes WHERE hash = ?", body.hash) !== undefined;
+  return { state: isKnown ? "over" : "unknown", keys };
+}
+
+/** A tunnel that is gone or shut gets no key by a line that was made before. */
+export function endCodesOf(transaction: Transaction, tunnel: string): void {
+  const sql = "UPDATE codes SET expires_at = ?1 WHERE tunnel = ?2 AND expires_at > ?1";
+  const count = transaction.run(sql, transaction.now, tunnel);
+  if (count > 0) transaction.audit("code.revoked", { tunnel, count });
 }
 
 export function listCodes(transaction: Transaction): readonly CodeRow[] {
@@ -54,8 +66,7 @@ export function enrol(transaction: Transaction, body: Calls["enrol"]["body"]): E
   const row = transaction.one(`${CODES} WHERE hash = ?`, body.codeHash);
   if (row === undefined) return { state: "refused", reason: "unknownCode" };
   const code = codeOf(row);
-  const known = transaction.one("SELECT * FROM keys WHERE public_key = ?", body.publicKey);
-  const key = known === undefined ? undefined : keyOf(known);
+  const key = findKey(transaction, body.publicKey);
   const isUsedByKey =
     transaction.one(
       "SELECT 1 FROM code_uses WHERE code = ? AND public_key = ?",
@@ -94,10 +105,7 @@ export function enrol(transaction: Transaction, body: Calls["enrol"]["body"]): E
     transaction.now,
   );
   transaction.audit("enrolled", { kind: owner.kind, id: owner.id, keyId });
-  const made = keyOf(
-    transaction.one("SELECT * FROM keys WHERE public_key = ?", body.publicKey) ?? {},
-  );
-  transaction.changes.push({ table: "keys", row: made });
+  const made = changedKey(transaction, body.publicKey);
   return enrolled(transaction, made, false);
 }
 
@@ -110,7 +118,7 @@ function refusalOf(
 ): Refusal | undefined {
   if (now >= code.expiresAt) return "expiredCode";
   if ((code.makes === "account") !== (kind === "account")) return "otherKind";
-  if (key?.revokedAt !== undefined) return "revokedKey";
+  if (key !== undefined && isEnded(key, now)) return "revokedKey";
   if (key !== undefined) return isUsedByKey ? undefined : "registeredKey";
   return code.used >= code.uses ? "usedCode" : undefined;
 }
@@ -147,31 +155,4 @@ function enrolled(transaction: Transaction, key: KeyRow, isRepeat: boolean): Enr
   const { owner, keyId } = key;
   const row = transaction.one(`SELECT name FROM ${owner.kind}s WHERE id = ?`, owner.id);
   return { state: "enrolled", owner, name: String(row?.["name"]), keyId, isRepeat };
-}
-
-/** `home`, then `home-2`: the wished name in form, numbered until `isTaken` (a query for `?1`) finds no row. */
-function freeName(
-  transaction: Transaction,
-  isTaken: string,
-  wished: string,
-  ...values: string[]
-): string {
-  const base = tidyName(wished);
-  for (let number = 1; number <= MAX_SAME_NAME; number++) {
-    const name = number === 1 ? base : `${base}-${number}`;
-    if (transaction.one(isTaken, name, ...values) === undefined) return name;
-  }
-  throw new TunlError("STORE_FAILED", `No free name like "${base}" after ${MAX_SAME_NAME} tries`);
-}
-
-/** Brings a machine's name into the form of a label; a UUID would be mistaken for an id (`--tunnel NAME|UUID`). */
-function tidyName(wished: string): string {
-  const label = wished
-    .normalize("NFKD")
-    .toLowerCase()
-    .replace(/\p{M}/gu, "")
-    .replace(/[^a-z0-9]+/g, "-")
-    .slice(0, MAX_NAME)
-    .replace(/^-|-$/g, "");
-  return label === "" || UUID.test(label) ? "tunnel" : label;
 }

@@ -13,11 +13,24 @@ export function insertHost(transaction: Transaction, body: Calls["insertHost"]["
   if (row !== undefined) {
     const held = hostOf(row);
     if (held.tunnel !== body.tunnel) throw taken(body.host);
-    return held;
+    return body.how === "granted" ? keepGranted(transaction, held) : held;
   }
   // A race with another change that the caller's snapshot did not show yet; exact rows are settled above.
   if (isOverlapping(transaction, body.host, body.tunnel)) throw taken(body.host);
   return insert(transaction, body.host, body.tunnel, body.how);
+}
+
+/** A name that its tunnel had by claiming it, and is given now: it stays for good. */
+function keepGranted(transaction: Transaction, held: HostRow): HostRow {
+  if (held.how === "granted") return held;
+  transaction.run(
+    "UPDATE hosts SET how = 'granted', public_key = NULL, target = NULL WHERE host = ?",
+    held.host,
+  );
+  transaction.audit("host.granted", { host: held.host, tunnel: held.tunnel });
+  const row = readHost(transaction, held.host);
+  transaction.changes.push({ table: "hosts", row });
+  return row;
 }
 
 export function nameHost(
@@ -48,6 +61,55 @@ export function removeHost(transaction: Transaction, body: Calls["removeHost"]["
   return isRemoved;
 }
 
+/**
+ * Frees claimed and random names that nobody used for a while (`names.keep`); what was granted stays, whoever uses it.
+ *
+ * @returns The names that are free now.
+ */
+export function removeUnused(
+  transaction: Transaction,
+  { usedBefore, kept }: Calls["removeUnused"]["body"],
+): readonly string[] {
+  const inUse = new Set(kept);
+  const names = transaction
+    .all("SELECT host FROM hosts WHERE how <> 'granted' AND used_at < ? ORDER BY host", usedBefore)
+    .map((row) => row["host"] as string)
+    .filter((host) => !inUse.has(host));
+  for (const host of names) removeHost(transaction, { host });
+  return names;
+}
+
+/**
+ * Makes the fixed grants those of the configuration: one that is no longer there is withdrawn, a new one is made. A name
+ * that another tunnel has stays with it, for its owner to decide.
+ *
+ * @returns Those names.
+ */
+export function fixHosts(
+  transaction: Transaction,
+  { grants }: Calls["fixHosts"]["body"],
+): readonly string[] {
+  const wanted = new Map(grants.map(({ host, tunnel }) => [host, tunnel]));
+  for (const row of transaction.all("SELECT host, tunnel FROM hosts WHERE is_fixed = 1")) {
+    const host = row["host"] as string;
+    if (wanted.get(host) !== row["tunnel"]) removeHost(transaction, { host });
+  }
+  const others: string[] = [];
+  for (const { host, tunnel } of grants) {
+    try {
+      insertHost(transaction, { host, tunnel, how: "granted" });
+    } catch (error) {
+      if (!(error instanceof TunlError) || error.code !== "HOSTNAME_TAKEN") throw error;
+      others.push(host);
+      continue;
+    }
+    const sql = "UPDATE hosts SET how = 'granted', is_fixed = 1, public_key = NULL, target = NULL";
+    if (transaction.run(`${sql} WHERE host = ? AND is_fixed = 0`, host) > 0)
+      transaction.changes.push({ table: "hosts", row: readHost(transaction, host) });
+  }
+  return others;
+}
+
 /** The refusal of a name that another tunnel has. */
 export function taken(host: string): TunlError {
   return new TunlError("HOSTNAME_TAKEN", `${host} belongs to another tunnel`, {
@@ -70,7 +132,7 @@ function insert(
       "HOSTNAME_LIMIT",
       `Tunnel has ${count} names, allowed ${MAX_HOSTS_OF_TUNNEL}`,
       {
-        hint: "Join as another tunnel with a line of tunl edge invite; this build cannot release names",
+        hint: "Free some with tunl route delete HOST, or on the edge: tunl edge revoke HOST",
       },
     );
   }
@@ -79,9 +141,13 @@ function insert(
     ...[host, tunnel, how, random?.publicKey ?? null, random?.target ?? null, transaction.now],
   );
   transaction.audit("host.taken", { host, tunnel, how });
-  const row = hostOf(transaction.one("SELECT * FROM hosts WHERE host = ?", host) ?? {});
+  const row = readHost(transaction, host);
   transaction.changes.push({ table: "hosts", row });
   return row;
+}
+
+function readHost(transaction: Transaction, host: string): HostRow {
+  return hostOf(transaction.one("SELECT * FROM hosts WHERE host = ?", host) ?? {});
 }
 
 /** True when another tunnel has a `*.x` above the name, or the name is a `*.x` above one of another tunnel. */

@@ -16,20 +16,27 @@ export type {
   EnrolRequest,
   HostOwner,
   IssuedCode,
+  KeyOrder,
   Store,
   StoreCondition,
   StoreOptions,
+  TunnelChanges,
+  TunnelOrder,
 } from "./store.ts";
-export { Snapshot } from "./snapshot.ts";
+export { Snapshot, type SnapshotEvents } from "./snapshot.ts";
+export { isEnded } from "./keys.ts";
 export type {
   AccountRow,
   AuditRow,
+  By,
   Change,
   CodeRow,
   Enrolled,
   HostRow,
   KeyRow,
+  MadeTunnel,
   Owner,
   Refusal,
+  Rotated,
   TunnelRow,
 } from "./records.ts";

@@ -79,7 +79,23 @@ CREATE TABLE audit (
 ) STRICT;
 `;
 
-const MIGRATIONS: readonly string[] = [VERSION_1];
+/**
+ * Tunnels of accounts, keys that end. A deleted tunnel keeps its row for the keys that refer to it, under its id as a
+ * name, which no tunnel can have otherwise. `replaced_by` is the key that a rotation put in place. `is_fixed` marks
+ * what the edge's configuration grants.
+ */
+const VERSION_2 = `
+ALTER TABLE tunnels ADD COLUMN deleted_at INTEGER;
+CREATE INDEX tunnels_of_account ON tunnels (account);
+
+ALTER TABLE keys ADD COLUMN kind TEXT NOT NULL DEFAULT 'key' CHECK (kind IN ('key', 'token'));
+ALTER TABLE keys ADD COLUMN expires_at INTEGER;
+ALTER TABLE keys ADD COLUMN replaced_by BLOB REFERENCES keys (public_key);
+
+ALTER TABLE hosts ADD COLUMN is_fixed INTEGER NOT NULL DEFAULT 0 CHECK (is_fixed IN (0, 1));
+`;
+
+const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
 
 /** The version this build writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

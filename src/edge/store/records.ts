@@ -29,12 +29,18 @@ export type KeyRow = {
   readonly owner: Owner;
   /** Label, unique within the owner, revoked keys included. */
   readonly keyId: string;
+  /** A token is a key that was made elsewhere and carried to where it is used. */
+  readonly kind: "key" | "token";
   /** Patterns it may claim; empty: any one label below the domains. */
   readonly scope: readonly string[];
   readonly createdAt: number;
   readonly seenAt: number | undefined;
   /** Set once and for ever; the row stays, so that the key can never be enrolled again. */
   readonly revokedAt: number | undefined;
+  /** From then on it opens nothing: a token's time, or the overlap of a rotation. */
+  readonly expiresAt: number | undefined;
+  /** The key that a rotation put in its place. */
+  readonly replacedBy: Uint8Array | undefined;
 };
 
 export type HostRow = {
@@ -47,6 +53,8 @@ export type HostRow = {
   readonly random: { readonly publicKey: Uint8Array; readonly target: string } | undefined;
   readonly createdAt: number;
   readonly usedAt: number;
+  /** Granted by the edge's configuration. */
+  readonly isFixed: boolean;
 };
 
 export type CodeRow = {
@@ -75,6 +83,7 @@ export type AuditRow = {
 export type Change =
   | { readonly table: "accounts"; readonly row: AccountRow }
   | { readonly table: "tunnels"; readonly row: TunnelRow }
+  | { readonly table: "tunnels"; readonly gone: string }
   | { readonly table: "keys"; readonly row: KeyRow }
   | { readonly table: "hosts"; readonly row: HostRow }
   | { readonly table: "hosts"; readonly gone: string };
@@ -96,10 +105,34 @@ export type Enrolled =
     }
   | { readonly state: "refused"; readonly reason: Refusal };
 
+/** A tunnel that an account has made, and what it got with it. */
+export type MadeTunnel = {
+  readonly tunnel: TunnelRow;
+  readonly key: KeyRow;
+  readonly hosts: readonly HostRow[];
+};
+
+/** A key that ends, and the one that took its place. */
+export type Rotated = { readonly key: KeyRow; readonly old: KeyRow };
+
+/**
+ * Who asks for a change: a public key, which is looked at inside the transaction, since it may have been revoked while
+ * the change waited for the disk; undefined is the owner of the edge.
+ */
+export type By = Uint8Array | undefined;
+
 /** Each call of the worker: what goes in and what comes out. All are one transaction. */
 export interface Calls {
   createCode: { body: Omit<CodeRow, "used" | "createdAt">; value: undefined };
-  revokeCode: { body: { readonly hash: Uint8Array }; value: boolean };
+  revokeCode: {
+    body: { readonly hash: Uint8Array };
+    value: {
+      /** How it stood: no such code, over already, or ended by this call. */
+      readonly state: "unknown" | "over" | "ended";
+      /** Public keys it made. */
+      readonly keys: readonly Uint8Array[];
+    };
+  };
   enrol: {
     body: {
       readonly publicKey: Uint8Array;
@@ -125,7 +158,61 @@ export interface Calls {
     value: HostRow | undefined;
   };
   removeHost: { body: { readonly host: string }; value: boolean };
-  revokeKey: { body: { readonly publicKey: Uint8Array }; value: KeyRow | undefined };
+  /** Claimed and random names that nobody used since; those in `kept` are in use now. */
+  removeUnused: {
+    body: { readonly usedBefore: number; readonly kept: readonly string[] };
+    value: readonly string[];
+  };
+  /** Makes the fixed grants those of the configuration; answers names that other tunnels have. */
+  fixHosts: {
+    body: { readonly grants: readonly { readonly host: string; readonly tunnel: string }[] };
+    value: readonly string[];
+  };
+  createTunnel: {
+    body: {
+      readonly by: Uint8Array;
+      /** UUID of a new one. */
+      readonly id: string;
+      readonly name: string;
+      readonly publicKey: Uint8Array;
+      readonly label: string;
+      readonly scope: readonly string[];
+      readonly hosts: readonly string[];
+    };
+    value: MadeTunnel;
+  };
+  deleteTunnel: {
+    body: { readonly by: By; readonly tunnel: string };
+    value: { readonly hosts: readonly string[]; readonly keys: number };
+  };
+  addKey: {
+    body: {
+      readonly by: By;
+      readonly tunnel: string;
+      readonly publicKey: Uint8Array;
+      readonly label: string;
+      readonly kind: KeyRow["kind"];
+      readonly scope: readonly string[];
+      readonly expiresAt: number | undefined;
+    };
+    value: KeyRow;
+  };
+  rotateKey: {
+    body: {
+      readonly by: By;
+      readonly publicKey: Uint8Array;
+      readonly next: Uint8Array;
+      /** When the old one ends. */
+      readonly endsAt: number;
+    };
+    value: Rotated;
+  };
+  revokeKeys: {
+    body: { readonly by: By; readonly publicKeys: readonly Uint8Array[] };
+    value: readonly KeyRow[];
+  };
+  /** Revokes every key of a tunnel and ends the codes that would make more. */
+  shutTunnel: { body: { readonly tunnel: string }; value: readonly KeyRow[] };
   seen: { body: Seen; value: undefined };
   listCodes: { body: undefined; value: readonly CodeRow[] };
   listAudit: { body: { readonly limit: number }; value: readonly AuditRow[] };

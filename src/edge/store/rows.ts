@@ -20,7 +20,7 @@ export function readAll(transaction: Transaction): Change[] {
       table: "accounts",
       row: accountOf(row),
     })),
-    ...read("SELECT * FROM tunnels ORDER BY created_at", (row) => ({
+    ...read("SELECT * FROM tunnels WHERE deleted_at IS NULL ORDER BY created_at", (row) => ({
       table: "tunnels",
       row: tunnelOf(row),
     })),
@@ -59,10 +59,13 @@ export function keyOf(row: SqlRow): KeyRow {
     publicKey: bytes(row["public_key"]),
     owner: ownerOf(row),
     keyId: text(row["key_id"]),
+    kind: row["kind"] as KeyRow["kind"],
     scope: list(row["scope"]),
     createdAt: count(row["created_at"]),
     seenAt: optional(row["seen_at"], count),
     revokedAt: optional(row["revoked_at"], count),
+    expiresAt: optional(row["expires_at"], count),
+    replacedBy: optional(row["replaced_by"], bytes),
   };
 }
 
@@ -77,6 +80,7 @@ export function hostOf(row: SqlRow): HostRow {
       : undefined,
     createdAt: count(row["created_at"]),
     usedAt: count(row["used_at"]),
+    isFixed: row["is_fixed"] === 1,
   };
 }
 

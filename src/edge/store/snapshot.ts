@@ -2,7 +2,18 @@
 import { isBelow } from "../../address/index.ts";
 import type { Presence } from "../pipeline.ts";
 import type { GrantView } from "../route/index.ts";
+import { Groups } from "./groups.ts";
 import type { AccountRow, Change, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
+
+/** What hears of changes as they are applied: sessions and requests that end with a row (A-07). */
+export interface SnapshotEvents {
+  /** A key was written: new, seen, or not in force any more. */
+  key(row: KeyRow): void;
+  /** A name belongs to nobody from now on, or to another tunnel. */
+  hostGone(host: string): void;
+  /** A tunnel is new. */
+  tunnelMade(row: TunnelRow): void;
+}
 
 /** All rows but codes and audit. Only the store changes it; rows are replaced, never altered. */
 export class Snapshot implements GrantView, Presence {
@@ -17,6 +28,12 @@ export class Snapshot implements GrantView, Presence {
   /** `*.x` by its x: the second look-up of `ownerOf` makes no text. */
   readonly #wildcards = new Map<string, HostRow>();
   readonly #randomHosts = new Map<string, HostRow>();
+  /** Keys and names by whom they belong to: lists of one tunnel never walk through those of all. */
+  readonly #keysByOwner = new Groups<KeyRow>();
+  readonly #hostsByTunnel = new Groups<HostRow>();
+  readonly #tunnelsByAccount = new Groups<TunnelRow>();
+  /** Set by the edge once everything that listens is there. */
+  events: SnapshotEvents | undefined;
 
   /** Applies differences in order. For the store. */
   apply(changes: readonly Change[]): void {
@@ -53,6 +70,19 @@ export class Snapshot implements GrantView, Presence {
   /** The key by its label within its owner. */
   keyOf(owner: Owner, keyId: string): KeyRow | undefined {
     return this.#keysByLabel.get(labelOf(owner, keyId));
+  }
+
+  /** Keys of an owner in the order they were made, ended ones too. */
+  keysOf(owner: Owner): Iterable<KeyRow> {
+    return this.#keysByOwner.of(`${owner.kind} ${owner.id}`);
+  }
+
+  hostsOf(tunnel: string): Iterable<HostRow> {
+    return this.#hostsByTunnel.of(tunnel);
+  }
+
+  tunnelsOf(account: string): Iterable<TunnelRow> {
+    return this.#tunnelsByAccount.of(account);
   }
 
   tunnel(id: string): TunnelRow | undefined {
@@ -107,8 +137,8 @@ export class Snapshot implements GrantView, Presence {
         this.#accounts.set(change.row.id, change.row);
         return;
       case "tunnels":
-        this.#tunnels.set(change.row.id, change.row);
-        this.#tunnelsByName.set(change.row.name, change.row);
+        if ("gone" in change) this.#removeTunnel(change.gone);
+        else this.#setTunnel(change.row);
         return;
       case "keys":
         this.#setKey(change.row);
@@ -122,6 +152,22 @@ export class Snapshot implements GrantView, Presence {
     }
   }
 
+  #setTunnel(row: TunnelRow): void {
+    const isNew = !this.#tunnels.has(row.id);
+    this.#tunnels.set(row.id, row);
+    this.#tunnelsByName.set(row.name, row);
+    if (row.account !== undefined) this.#tunnelsByAccount.set(row.account, row.id, row);
+    if (isNew) this.events?.tunnelMade(row);
+  }
+
+  #removeTunnel(id: string): void {
+    const row = this.#tunnels.get(id);
+    if (row === undefined) return;
+    this.#tunnels.delete(id);
+    this.#tunnelsByName.delete(row.name);
+    if (row.account !== undefined) this.#tunnelsByAccount.delete(row.account, id);
+  }
+
   #setKey(row: KeyRow): void {
     const hex = hexOf(row.publicKey);
     const { kind, id } = row.owner;
@@ -133,9 +179,17 @@ export class Snapshot implements GrantView, Presence {
     }
     this.#keys.set(hex, row);
     this.#keysByLabel.set(labelOf(row.owner, row.keyId), row);
+    this.#keysByOwner.set(`${kind} ${id}`, hex, row);
+    this.events?.key(row);
   }
 
   #setHost(row: HostRow): void {
+    const old = this.#hosts.get(row.host);
+    if (old?.random !== undefined)
+      this.#randomHosts.delete(randomOf(old.random.publicKey, old.random.target));
+    if (old !== undefined && old.tunnel !== row.tunnel)
+      this.#hostsByTunnel.delete(old.tunnel, row.host);
+    this.#hostsByTunnel.set(row.tunnel, row.host, row);
     this.#hosts.set(row.host, row);
     if (row.host.startsWith("*.")) this.#wildcards.set(row.host.slice(2), row);
     if (row.random !== undefined)
@@ -146,9 +200,11 @@ export class Snapshot implements GrantView, Presence {
     const row = this.#hosts.get(host);
     if (row === undefined) return;
     this.#hosts.delete(host);
+    this.#hostsByTunnel.delete(row.tunnel, host);
     if (host.startsWith("*.")) this.#wildcards.delete(host.slice(2));
     if (row.random !== undefined)
       this.#randomHosts.delete(randomOf(row.random.publicKey, row.random.target));
+    this.events?.hostGone(host);
   }
 }
 

@@ -5,11 +5,13 @@ import { makeBackup } from "./backup.ts";
 import type { Backup } from "./backup.ts";
 import { openDatabase, changeError, unwritable } from "./database.ts";
 import { createCode, enrol, listCodes, revokeCode } from "./enrolment.ts";
-import { insertHost, nameHost, removeHost } from "./hostnames.ts";
+import { fixHosts, insertHost, nameHost, removeHost, removeUnused } from "./hostnames.ts";
+import { addKey, revokeKeys, rotateKey } from "./keys.ts";
 import { takeLock } from "./lock.ts";
-import type { AuditRow, CallName, Calls, Change, KeyRow } from "./records.ts";
-import { auditOf, keyOf, readAll } from "./rows.ts";
+import type { AuditRow, CallName, Calls, Change } from "./records.ts";
+import { auditOf, readAll } from "./rows.ts";
 import { Transaction } from "./transaction.ts";
+import { createTunnel, deleteTunnel, shutTunnel } from "./tunnels.ts";
 import { TunlError } from "../../errors.ts";
 
 const DATABASE_FILE = "state.db";
@@ -28,7 +30,14 @@ const CALLS: {
   insertHost,
   nameHost,
   removeHost,
-  revokeKey,
+  removeUnused,
+  fixHosts,
+  createTunnel,
+  deleteTunnel,
+  addKey,
+  rotateKey,
+  revokeKeys,
+  shutTunnel,
   seen,
   listAudit,
 };
@@ -157,22 +166,6 @@ function notMigrated(directory: string, error: unknown): TunlError {
     `Backing up the state before this version changes it failed: ${reason}`,
     { cause: error, hint: `Mend that in "${directory}" and start again; nothing was changed` },
   );
-}
-
-function revokeKey(transaction: Transaction, body: Calls["revokeKey"]["body"]): KeyRow | undefined {
-  const isNew =
-    transaction.run(
-      "UPDATE keys SET revoked_at = ? WHERE public_key = ? AND revoked_at IS NULL",
-      transaction.now,
-      body.publicKey,
-    ) > 0;
-  const row = transaction.one("SELECT * FROM keys WHERE public_key = ?", body.publicKey);
-  if (row === undefined) return undefined;
-  const key = keyOf(row);
-  transaction.changes.push({ table: "keys", row: key });
-  if (isNew)
-    transaction.audit("key.revoked", { kind: key.owner.kind, id: key.owner.id, keyId: key.keyId });
-  return key;
 }
 
 /** Times only: the snapshot knows them already. */

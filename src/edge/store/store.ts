@@ -2,7 +2,18 @@
 // reliability.md §4 item 1.
 import type { Logger } from "../../log.ts";
 import type { NameRules, NameStyle } from "../route/index.ts";
-import type { AuditRow, CodeRow, Enrolled, HostRow, KeyRow, Owner } from "./records.ts";
+import type {
+  AuditRow,
+  By,
+  Calls,
+  CodeRow,
+  Enrolled,
+  HostRow,
+  KeyRow,
+  MadeTunnel,
+  Owner,
+  Rotated,
+} from "./records.ts";
 import type { Snapshot } from "./snapshot.ts";
 
 export type StoreOptions = {
@@ -11,7 +22,8 @@ export type StoreOptions = {
   /** True when this edge existed before: a missing or empty database is then damage, not a first start. */
   readonly isExpected: boolean;
   readonly rules: NameRules;
-  readonly style: NameStyle;
+  /** `names.random` and `names.style`: how names are drawn; undefined: none is. */
+  readonly style: NameStyle | undefined;
   readonly log: Logger;
   /** Wall clock in milliseconds; only codes and times for people depend on it. */
   readonly wallClock?: () => number;
@@ -62,6 +74,51 @@ export type StoreCondition = {
   readonly damage: string | undefined;
 };
 
+/** What a tunnel of an account begins with. */
+export type TunnelOrder = {
+  readonly name: string;
+  readonly publicKey: Uint8Array;
+  /** Wished label of the key; any text. */
+  readonly label: string;
+  /** As the connector wrote them; all of them, or there is no tunnel. */
+  readonly hosts: readonly string[];
+};
+
+/** A further key of a tunnel. */
+export type KeyOrder = {
+  /** UUID. */
+  readonly tunnel: string;
+  readonly publicKey: Uint8Array;
+  readonly label: string;
+  readonly kind: KeyRow["kind"];
+  /** What it may claim; empty: what its account may. */
+  readonly hosts: readonly string[];
+  /** 1 s to 10 years; undefined: for ever. */
+  readonly ttlMs: number | undefined;
+};
+
+/**
+ * Changes to tunnels and keys, on behalf of whoever `by` is: the public key of an account or tunnel, undefined for the
+ * owner of the edge. Each is one transaction, and refused with `NOT_ALLOWED` when that key is not in force any more.
+ * What they revoke is in force as soon as the promise resolves; `backUp` comes before it is acknowledged.
+ */
+export interface TunnelChanges {
+  /** @throws TunlError `USAGE`, `NAME_TAKEN`, `TUNNEL_LIMIT`, as `claimHost`. */
+  create(by: Uint8Array, order: TunnelOrder): Promise<MadeTunnel>;
+  /** @throws TunlError `TUNNEL_NOT_FOUND`. */
+  remove(by: By, tunnel: string): Promise<{ hosts: readonly string[]; keys: number }>;
+  /** @throws TunlError `USAGE`, `TUNNEL_NOT_FOUND`, `HOSTNAME_NOT_GRANTED`, `KEY_LIMIT`. */
+  addKey(by: By, order: KeyOrder): Promise<KeyRow>;
+  /**
+   * @param overlapMs How long the old one still works, 0 to 30 days.
+   * @throws TunlError `USAGE`, `KEY_NOT_FOUND`, `KEY_LIMIT`.
+   */
+  rotateKey(by: By, old: KeyRow, next: Uint8Array, overlapMs: number): Promise<Rotated>;
+  revokeKeys(by: By, keys: readonly KeyRow[]): Promise<readonly KeyRow[]>;
+  /** Every key of a tunnel, and the codes that would make more; its names stay. For the owner of the edge. */
+  shut(tunnel: string): Promise<readonly KeyRow[]>;
+}
+
 /**
  * The edge's memory.
  *
@@ -75,8 +132,8 @@ export interface Store extends AsyncDisposable {
 
   /** @throws TunlError `USAGE` for an order out of bounds, `TUNNEL_NOT_FOUND`. */
   createCode(order: CodeOrder): Promise<IssuedCode>;
-  /** Ends a code; false if there was none. */
-  revokeCode(code: Uint8Array): Promise<boolean>;
+  /** Ends a code, and says which keys it made. */
+  revokeCode(code: Uint8Array): Promise<Calls["revokeCode"]["value"]>;
   /** Codes not yet expired. */
   listCodes(): Promise<readonly CodeRow[]>;
   /** Uses the code and stores the key, in one transaction. */
@@ -105,7 +162,13 @@ export interface Store extends AsyncDisposable {
   grantHost(tunnel: string, host: string): Promise<HostRow>;
   /** Takes a name from its tunnel; false if it was free. */
   releaseHost(host: string): Promise<boolean>;
+  /** Frees claimed names that were not used for so long, except those in use now. */
+  releaseUnused(unusedForMs: number, kept: readonly string[]): Promise<readonly string[]>;
+  /** Makes the fixed grants those of the rules, for the tunnels there are. @returns Names that other tunnels have. */
+  fixHosts(): Promise<readonly string[]>;
 
+  /** Changes to tunnels and keys. */
+  readonly tunnels: TunnelChanges;
   /** Revokes a key for ever; in force as soon as the promise resolves. @throws TunlError `KEY_NOT_FOUND`. */
   revokeKey(owner: Owner, keyId: string): Promise<KeyRow>;
   /**
@@ -118,6 +181,8 @@ export interface Store extends AsyncDisposable {
   backUp(done?: string): Promise<void>;
   /** How the state is, for `status`. */
   readonly condition: StoreCondition;
+  /** Now, by the clock that keys end by. */
+  now(): number;
   /** The newest entries first. */
   listAudit(limit: number): Promise<readonly AuditRow[]>;
 

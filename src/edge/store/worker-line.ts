@@ -1,6 +1,6 @@
 // This file is the line to the store's worker: requests with ids, answers in order, a bound on what waits. platform.md §9.
 import { TunlError } from "../../errors.ts";
-import { reached } from "../../limits.ts";
+import { type LimitName, reached } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
 import type { Backup } from "./backup.ts";
 import type { BackupName } from "./backup-names.ts";
@@ -183,6 +183,9 @@ export class WorkerLine implements AsyncDisposable {
       error.code.startsWith("STORE_") || error.code === "STATE_DAMAGED" || error.code === "BUG";
     if (error.code === "STATE_DAMAGED") this.#damage ??= error;
     if (isAlarm) this.#log.error("state.failed", error.message, { code: error.code });
+    // The worker is another world with counters of its own, which nobody reads.
+    const limit = LIMIT_OF[error.code];
+    if (limit !== undefined) reached(limit);
     waiting?.reject(error);
   }
 
@@ -198,6 +201,13 @@ export class WorkerLine implements AsyncDisposable {
     this.#waiting.clear();
   }
 }
+
+/** Limits that a change may reach inside its transaction, by the code of its refusal. */
+const LIMIT_OF: Readonly<Record<string, LimitName>> = {
+  HOSTNAME_LIMIT: "hostsOfTunnel",
+  TUNNEL_LIMIT: "tunnelsOfAccount",
+  KEY_LIMIT: "keysOfTunnel",
+};
 
 function failed(what: string): TunlError {
   return new TunlError("STORE_FAILED", `Store worker ${what}`, {

@@ -1,13 +1,22 @@
 // This file is the store as the edge holds it: a snapshot to read, a worker to change it. reliability.md §4 item 1.
 import { randomInt } from "node:crypto";
-import { formatPattern, parsePattern } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import { hashCode, makeCode } from "../../identity/index.ts";
 import { decideClaim, decideGrant, drawName, isReserved, randomBase } from "../route/index.ts";
-import type { Decision } from "../route/index.ts";
+import type { Decision, NameStyle } from "../route/index.ts";
 import { Backups, notBackedUp } from "./backups.ts";
+import { assertBetween, canonicalPattern, canonicalScope, notGranted } from "./asked.ts";
 import { taken } from "./hostnames.ts";
-import type { AuditRow, CodeRow, Enrolled, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
+import type {
+  AuditRow,
+  Calls,
+  CodeRow,
+  Enrolled,
+  HostRow,
+  KeyRow,
+  Owner,
+  TunnelRow,
+} from "./records.ts";
 import { Snapshot } from "./snapshot.ts";
 import type {
   CodeOrder,
@@ -17,14 +26,15 @@ import type {
   Store,
   StoreCondition,
   StoreOptions,
+  TunnelChanges,
 } from "./store.ts";
 import { LastSeen } from "./last-seen.ts";
 import { WorkerLine } from "./worker-line.ts";
+import { WorkerTunnels } from "./worker-tunnels.ts";
 
 const MIN_TTL_MS = 1_000;
 const MAX_TTL_MS = 30 * 86_400_000;
 const MAX_USES = 1_000;
-const MAX_SCOPE = 64;
 const MAX_TARGET = 1_024;
 const MAX_AUDIT_PAGE = 1_000;
 /** Names drawn at once, and how often: with half of all names in use the last draw fails once in 2^64. */
@@ -50,12 +60,14 @@ class WorkerStore implements Store {
   readonly #wallClock: () => number;
   readonly #lastSeen: LastSeen;
   readonly #backups: Backups;
+  readonly tunnels: TunnelChanges;
 
   constructor(line: WorkerLine, snapshot: Snapshot, options: StoreOptions) {
     this.snapshot = snapshot;
     this.#line = line;
     this.#options = options;
     this.#wallClock = options.wallClock ?? Date.now;
+    this.tunnels = new WorkerTunnels(line, snapshot, options.rules, this.#wallClock);
     this.#lastSeen = new LastSeen(
       (batch) => line.call("seen", batch, this.#wallClock()),
       options.log,
@@ -87,7 +99,7 @@ class WorkerStore implements Store {
     return { code, expiresAt };
   }
 
-  revokeCode(code: Uint8Array): Promise<boolean> {
+  revokeCode(code: Uint8Array): Promise<Calls["revokeCode"]["value"]> {
     return this.#line.call("revokeCode", { hash: hashCode(code) }, this.#wallClock());
   }
 
@@ -106,6 +118,7 @@ class WorkerStore implements Store {
     const host = canonicalPattern(text);
     const decision = decideClaim(this.snapshot, this.#options.rules, {
       tunnel,
+      name: this.snapshot.tunnel(tunnel)?.name,
       scope: key.scope,
       host,
     });
@@ -120,14 +133,18 @@ class WorkerStore implements Store {
   }
 
   async randomHost({ tunnel, keyId }: HostOwner, target: string): Promise<HostRow> {
-    const { publicKey, scope } = this.#keyOf({ kind: "tunnel", id: tunnel }, keyId);
+    const { publicKey, scope } = this.#successorOf(
+      this.#keyOf({ kind: "tunnel", id: tunnel }, keyId),
+    );
     const remembered = this.snapshot.randomHost(publicKey, target);
     if (remembered !== undefined) return remembered;
     assertBetween("characters of TARGET", target.length, 0, MAX_TARGET);
-    const base = randomBase(this.#options.rules, scope);
+    const { rules, style } = this.#options;
+    const base = randomBase(rules, scope);
+    if (style === undefined) throw noRandomNames();
     if (base === undefined) throw notGranted("A random name");
     for (let draw = 0; draw < DRAWS; draw++) {
-      const candidates = this.#drawCandidates(base);
+      const candidates = this.#drawCandidates(base, style);
       const row = await this.#line.call(
         "nameHost",
         { tunnel, publicKey, target, candidates },
@@ -149,11 +166,26 @@ class WorkerStore implements Store {
     return this.#line.call("removeHost", { host: canonicalPattern(text) }, this.#wallClock());
   }
 
+  releaseUnused(unusedForMs: number, kept: readonly string[]): Promise<readonly string[]> {
+    const now = this.#wallClock();
+    return this.#line.call("removeUnused", { usedBefore: now - unusedForMs, kept }, now);
+  }
+
+  fixHosts(): Promise<readonly string[]> {
+    const grants = this.#options.rules.fixed.flatMap(({ tunnel, hosts }) => {
+      const id = this.snapshot.findTunnel(tunnel)?.id;
+      return id === undefined ? [] : hosts.map((host) => ({ host, tunnel: id }));
+    });
+    return this.#line.call("fixHosts", { grants }, this.#wallClock());
+  }
+
   async revokeKey(owner: Owner, keyId: string): Promise<KeyRow> {
-    const { publicKey } = this.#keyOf(owner, keyId);
-    const key = await this.#line.call("revokeKey", { publicKey }, this.#wallClock());
-    if (key === undefined) throw keyNotFound(keyId);
-    return key;
+    const key = this.#keyOf(owner, keyId);
+    return (await this.tunnels.revokeKeys(undefined, [key]))[0] as KeyRow;
+  }
+
+  now(): number {
+    return this.#wallClock();
   }
 
   listAudit(limit: number): Promise<readonly AuditRow[]> {
@@ -214,14 +246,13 @@ class WorkerStore implements Store {
   ): Promise<HostRow> {
     if (decision === "notGranted") throw notGranted(wanted.host);
     if (decision === "taken") throw taken(wanted.host);
-    return (
-      this.snapshot.host(wanted.host) ??
-      (await this.#line.call("insertHost", wanted, this.#wallClock()))
-    );
+    const held = this.snapshot.host(wanted.host);
+    if (held !== undefined && (held.how === "granted" || wanted.how === "claimed")) return held;
+    return await this.#line.call("insertHost", wanted, this.#wallClock());
   }
 
-  #drawCandidates(base: string): string[] {
-    const { rules, style } = this.#options;
+  #drawCandidates(base: string, style: NameStyle): string[] {
+    const { rules } = this.#options;
     const isOneLabel = rules.domains.includes(base);
     const candidates: string[] = [];
     for (let draw = 0; draw < CANDIDATES; draw++) {
@@ -238,6 +269,17 @@ class WorkerStore implements Store {
     return key;
   }
 
+  /** Names are remembered for a key and those that took its place, so that a rotation costs nobody a name. */
+  #successorOf(key: KeyRow): KeyRow {
+    let newest = key;
+    for (let next = key.replacedBy; next !== undefined; next = newest.replacedBy) {
+      const row = this.snapshot.key(next);
+      if (row === undefined) break;
+      newest = row;
+    }
+    return newest;
+  }
+
   #tunnelNamed(nameOrId: string): TunnelRow {
     const tunnel = this.snapshot.findTunnel(nameOrId);
     if (tunnel !== undefined) return tunnel;
@@ -247,35 +289,9 @@ class WorkerStore implements Store {
   }
 }
 
-function assertBetween(what: string, value: number, least: number, most: number): void {
-  if (value >= least && value <= most) return;
-  throw new TunlError("USAGE", `${what} is ${value}, expected ${least} to ${most}`);
-}
-
-function canonicalPattern(text: string): string {
-  const pattern = parsePattern(text);
-  if (pattern !== undefined) return formatPattern(pattern);
-  throw new TunlError(
-    "HOSTNAME_NOT_GRANTED",
-    `"${text}" is no hostname, expected a name such as app.example.com or *.x`,
-  );
-}
-
-function canonicalScope(scope: readonly string[]): string[] {
-  assertBetween("number of patterns", scope.length, 0, MAX_SCOPE);
-  return scope.map((text) => {
-    const pattern = parsePattern(text);
-    if (pattern !== undefined) return formatPattern(pattern);
-    throw new TunlError(
-      "USAGE",
-      `Pattern is "${text}", expected a name such as app.example.com or *.x`,
-    );
-  });
-}
-
-function notGranted(what: string): TunlError {
-  return new TunlError("HOSTNAME_NOT_GRANTED", `${what} is outside of what this key may claim`, {
-    hint: "Ask the edge's owner for a line with that name: tunl edge invite --host HOST",
+function noRandomNames(): TunlError {
+  return new TunlError("HOSTNAME_NOT_GRANTED", "This edge hands out no random names", {
+    hint: "Choose a name: --name LABEL, or --host NAME",
   });
 }
 

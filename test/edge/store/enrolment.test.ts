@@ -226,8 +226,9 @@ describe("enrolment", () => {
     using directory = new Directory();
     await using store = await open(directory.path);
     const { code } = await store.createCode(TUNNEL_CODE);
-    expect(await store.revokeCode(code)).toBe(true);
-    expect(await store.revokeCode(code)).toBe(false);
+    expect(await store.revokeCode(code)).toEqual({ state: "ended", keys: [] });
+    expect(await store.revokeCode(code)).toEqual({ state: "over", keys: [] });
+    expect(await store.revokeCode(makeCode())).toEqual({ state: "unknown", keys: [] });
     expect(await store.enrol(request(code))).toMatchObject({ reason: "expiredCode" });
     expect(await store.listCodes()).toEqual([]);
   });

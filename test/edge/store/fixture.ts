@@ -36,7 +36,7 @@ export function optionsFor(directory: string, clock: Clock = makeClock()): Store
   return {
     directory,
     isExpected: false,
-    rules: { domains: DOMAINS, reserved: RESERVED_LABELS, claim: "invited" },
+    rules: { domains: DOMAINS, reserved: RESERVED_LABELS, claim: "invited", fixed: [] },
     style: "two-words",
     log: makeLog().log,
     wallClock: () => clock.now,

@@ -79,7 +79,7 @@ describe("state", () => {
     await prepare(directory.path);
     using database = new Database(join(directory.path, "state.db"), { readonly: true });
     expect(database.query("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
-    expect(database.query("PRAGMA user_version").get()).toEqual({ user_version: 1 });
+    expect(database.query("PRAGMA user_version").get()).toEqual({ user_version: 2 });
     const tables = database
       .query(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",

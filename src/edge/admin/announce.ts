@@ -1,0 +1,88 @@
+// This file is the call `announce`: which names a session serves, for as long as the call is open. PROTOCOL §12.4; A-08.
+import { TunlError } from "../../errors.ts";
+import type { IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
+import { reached } from "../../limits.ts";
+import type { LiveSession } from "../route/index.ts";
+import { isTexts } from "./body.ts";
+import type { CallContext } from "./context.ts";
+
+/** Names of one announcement at most. */
+const HOSTS_MAX = 1_000;
+
+/**
+ * A session says which names it serves: each is claimed, covered by a certificate, and told of by an event. The names
+ * are served until the call or the session ends.
+ */
+export function announce(
+  context: CallContext,
+  call: IncomingCall,
+  live: LiveSession,
+): IncomingCallEvents {
+  const { hosts = [], random = "", rest = false } = call.body;
+  if (
+    !isTexts(hosts) ||
+    hosts.length > HOSTS_MAX ||
+    typeof random !== "string" ||
+    typeof rest !== "boolean"
+  ) {
+    if (isTexts(hosts) && hosts.length > HOSTS_MAX) reached("announcedHosts");
+    call.result("USAGE");
+    return { isKept: false, ended: () => undefined };
+  }
+  let isOver = false;
+  const served: string[] = [];
+  const owner = { tunnel: live.admission.id, keyId: live.admission.keyId };
+  const grant = async (
+    wished: string,
+    claim: () => Promise<{ readonly host: string }>,
+  ): Promise<void> => {
+    if (isOver) return;
+    try {
+      const { host } = await claim();
+      await context.cover(host);
+      if (isOver) return;
+      served.push(host);
+      context.store.touchHost(host);
+      live.announce(call, { hosts: [...served], takesRest: rest });
+      call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
+    } catch (error) {
+      if (!(error instanceof TunlError)) throw error;
+      if (!isOver)
+        call.event("host", {
+          host: wished,
+          state: STATES[error.code] ?? "failed",
+          code: error.code,
+          text: error.message,
+        });
+    }
+  };
+  if (rest) live.announce(call, { hosts: [], takesRest: true });
+  const work = async (): Promise<void> => {
+    for (const host of hosts) await grant(host, () => context.store.claimHost(owner, host));
+    if (random === "") return;
+    // A line that was made for certain names only is an invitation to serve those.
+    const { scope = [] } = context.store.snapshot.key(live.key) ?? {};
+    const exact = scope.filter((name) => !name.startsWith("*."));
+    if (exact.length === 0 || exact.length < scope.length)
+      await grant(random, () => context.store.randomHost(owner, random));
+    else for (const host of exact) await grant(host, () => context.store.claimHost(owner, host));
+  };
+  work().catch((error: unknown) => call.result("INTERNAL", { text: String(error) }));
+  return {
+    isKept: true,
+    ended: () => {
+      isOver = true;
+      for (const host of served) context.store.touchHost(host);
+      live.withdraw(call);
+    },
+  };
+}
+
+const STATES: Readonly<Record<string, string>> = {
+  HOSTNAME_TAKEN: "taken",
+  HOSTNAME_NOT_GRANTED: "notGranted",
+};
+
+function urlOf(host: string, port: number): string {
+  return `https://${host}${port === 443 ? "" : `:${port}`}`;
+}
