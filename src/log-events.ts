@@ -64,7 +64,7 @@ export const EVENTS = {
   "auth.refused": { about: "A key was refused, and why", fields: ["key", "keyId"], label: "auth" },
 
   // Names
-  route: { about: "A public name leads to a service", fields: ["url", "service"] },
+  route: { about: "A public name leads to a service", fields: ["url", "service", "expression"] },
   domain: { about: "A domain is not served any more", fields: ["hint"] },
   certificate: {
     about: "Where certificates come from, and what they lack",
@@ -76,12 +76,12 @@ export const EVENTS = {
     about: "A request is over (access log)",
     fields: [
       ...["host", "method", "path", "status", "ms", "bytesIn", "bytesOut", "visitor"],
-      ...["requestId", "code"],
+      ...["requestId", "service", "rule", "code"],
     ],
   },
   "origin.error": {
     about: "A service did not answer as it should",
-    fields: ["code", "host", "requestId", "hint"],
+    fields: ["code", "host", "service", "requestId", "hint"],
     label: "origin",
   },
   "exchange.fault": {

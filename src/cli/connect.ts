@@ -122,11 +122,20 @@ class Teller implements ConnectorEvents {
     this.#writePidFile();
   }
 
-  route(url: string, service: string): void {
+  route(url: string, service: string, expression: string | undefined): void {
+    const line = `${url}${expression === undefined ? "" : ` path ${expression}`} -> ${service}`;
     // A log for programs holds the route as an event; the plain line is for people and for $(tunl connect …).
     if (this.#output.format !== "pretty")
-      this.#output.log.info("route", `${url} -> ${service}`, { url, service });
-    if (this.#output.format !== "json") this.#output.answer(`${url} -> ${service}`);
+      this.#output.log.info("route", line, { url, service, expression });
+    if (this.#output.format !== "json") this.#output.answer(line);
+  }
+
+  certificate(host: string, state: "ready" | "failed", ms: number, text: string): void {
+    if (state === "ready")
+      this.#output.log.info("certificate", `${host}, ready in ${formatDuration(ms)}`, {
+        name: host,
+      });
+    else this.#output.log.warn("certificate", `${host}: ${text}`, { name: host });
   }
 
   notice(text: string): void {

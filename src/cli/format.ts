@@ -29,6 +29,7 @@ const COLORS: Readonly<Record<LogLevel, number>> = {
 /** How lines for people look, of `LogOptions`. */
 export interface PrettyStyle {
   readonly isColored: boolean;
+  /** True: request lines say which name, and which service where that is known. */
   readonly showsHosts: boolean;
 }
 
@@ -88,8 +89,10 @@ function requestLine(fields: LogFields, style: PrettyStyle, now: Date): string {
   const bytes = fields["bytesOut"];
   const duration = typeof ms === "number" ? formatDuration(ms) : "";
   const size = typeof bytes === "number" ? formatSize(bytes) : "";
-  const tail =
-    status === 101 ? "websocket" : [duration, size].filter((text) => text !== "").join("  ");
+  // Where there are many names there may be many services.
+  const service = showsHosts ? printable(String(fields["service"] ?? "")) : "";
+  const cells = [...(status === 101 ? ["websocket"] : [duration, size]), service];
+  const tail = cells.filter((text) => text !== "").join("  ");
   return `${paint(clock, 2, isColored)}  ${paint(status === 0 ? "---" : String(status), color, isColored)}  ${what}  ${tail}`;
 }
 

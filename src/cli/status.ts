@@ -93,10 +93,14 @@ function connectorLines(connector: Answer): string[] {
       text(connector["congestion"]),
     ]),
   );
-  for (const route of objects(connector["routes"]))
-    lines.push(row("route", [`${text(route["url"])} -> ${text(route["service"])}`]));
+  for (const route of objects(connector["routes"])) lines.push(row("route", [routeText(route)]));
   lines.push(...limitLines(connector));
   return lines;
+}
+
+function routeText(route: Answer): string {
+  const path = text(route["path"]);
+  return `${text(route["url"])}${path === "" ? "" : ` path ${path}`} -> ${text(route["service"])}`;
 }
 
 /** `limits  acceptsPerSource 12, headTime 3`: what held somebody back since the start. Nothing, no line. */

@@ -178,6 +178,8 @@ export function loadConnect(
     ),
     pidPath: settings.text("pidfile"),
     accessLog: isOn(settings.text("access-log"), input.isTerminal),
+    tags: [],
+    mostLinks: undefined,
   };
   return { options, log: logOptions(settings, input, false), configName: undefined };
 }

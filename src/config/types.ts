@@ -103,6 +103,10 @@ export interface ConnectorOptions {
   readonly pidPath: string | undefined;
   /** True: a line per request is shown. */
   readonly accessLog: boolean;
+  /** `tag: [K=V]`: each becomes the request header `X-Tunl-Tag-K`. */
+  readonly tags: readonly { readonly name: string; readonly value: string }[];
+  /** `ha-connections` or `links`, 1 to 8; undefined: as many as this build makes. */
+  readonly mostLinks: number | undefined;
 }
 
 /** Where to ask an edge or connector of this machine. */

@@ -1,13 +1,15 @@
 // This file is the names a connector asks its edge for, told on a control stream that stays open with the session. http.md §5.4.
 import { TunlError } from "../errors.ts";
-import { type CallBody, openCall } from "../exchange/index.ts";
+import { type Call, CALL_BODY_MAX, type CallBody, openCall } from "../exchange/index.ts";
 import type { Session } from "../session/index.ts";
 
 export interface Announcement {
-  /** Full names: those of `--host`, and `--name` below the edge's first domain. */
+  /** Names of the rules, those of `--host`, and `--name` below the edge's first domain. */
   readonly hosts: readonly string[];
   /** TARGET in full form, for a random name that is kept for it; "" for none. */
   readonly random: string;
+  /** True: names of the tunnel that no session announced are served here, too. */
+  readonly rest: boolean;
 }
 
 export interface AnnounceEvents {
@@ -15,6 +17,8 @@ export interface AnnounceEvents {
   granted(host: string, url: string): void;
   /** The edge does not: `code` and text for people. */
   refused(host: string, code: string, text: string): void;
+  /** Visitors of the name can be served, or why not; `state` is a word of later revisions, too. */
+  certificate(host: string, state: string, text: string): void;
   notice(text: string): void;
   /** The call could not be made or was cut short; the session tells why. */
   lost(): void;
@@ -29,34 +33,74 @@ export interface Announced {
   withdraw(): Promise<void>;
 }
 
-/** Announces; the names are served as long as the session lives. */
+/**
+ * Announces; the names are served as long as the session lives. Names that do not fit into one call are told in several,
+ * which stand and fall together.
+ */
 export function announce(
   session: Session,
   announcement: Announcement,
   events: AnnounceEvents,
 ): Announced {
   const over = Promise.withResolvers<void>();
+  const calls: Call[] = [];
+  let open = 0;
+  let isLost = false;
+  const withdraw = (): void => {
+    for (const call of calls) call.end();
+  };
   const lost = (): void => {
-    over.resolve();
+    open -= 1;
+    if (open <= 0) over.resolve();
+    if (isLost) return;
+    isLost = true;
+    // The others would stay in force beside those that are made anew.
+    withdraw();
     events.lost();
   };
-  const body = { hosts: announcement.hosts, random: announcement.random, rest: false };
-  const call = openCall(session, "announce", body, true, {
-    event: (name, event) => take(name, event, events),
-    // A result ends the call early, which this one is not meant to: the names are asked for again.
-    result: (code) => {
-      if (code !== "") events.notice(`The edge ended the call for names with ${code}`);
-      lost();
-    },
-    lost,
-  });
-  if (typeof call === "string") lost();
+  const { random, rest } = announcement;
+  const batches = inBatches(announcement.hosts);
+  open = batches.length;
+  for (const hosts of batches) {
+    const call = openCall(session, "announce", { hosts, random, rest }, true, {
+      event: (name, event) => take(name, event, events),
+      // A result ends the call early, which this one is not meant to: the names are asked for again.
+      result: (code) => {
+        if (code !== "" && !isLost) events.notice(`The edge ended the call for names with ${code}`);
+        lost();
+      },
+      lost,
+    });
+    if (typeof call === "string") lost();
+    else calls.push(call);
+  }
+  if (isLost) withdraw();
   return {
     withdraw: () => {
-      if (typeof call !== "string") call.end();
+      withdraw();
       return over.promise;
     },
   };
+}
+
+/** What a call has besides its names, bytes: keys of JSON, and TARGET, which has no names beside it. */
+const BESIDES = 1_024;
+
+/** Names by calls that can carry them; without a name one call with none. */
+function inBatches(hosts: readonly string[]): readonly (readonly string[])[] {
+  const batches: string[][] = [[]];
+  let left = CALL_BODY_MAX - BESIDES;
+  for (const host of hosts) {
+    // Canonical names need no escapes: two quotes and a comma.
+    const bytes = host.length + 3;
+    if (bytes > left) {
+      batches.push([]);
+      left = CALL_BODY_MAX - BESIDES;
+    }
+    left -= bytes;
+    batches.at(-1)?.push(host);
+  }
+  return batches;
 }
 
 function take(name: string, body: CallBody, events: AnnounceEvents): void {
@@ -65,6 +109,7 @@ function take(name: string, body: CallBody, events: AnnounceEvents): void {
     return typeof value === "string" ? value : "";
   };
   if (name === "notice") events.notice(text("text"));
+  else if (name === "certificate") events.certificate(text("host"), text("state"), text("text"));
   else if (name !== "host")
     return; // Events of later revisions are not ours to judge.
   else if (text("state") === "granted") events.granted(text("host"), text("url"));
@@ -74,11 +119,13 @@ function take(name: string, body: CallBody, events: AnnounceEvents): void {
 /** Counts the answers to one announcement. */
 export class Answers {
   #left: number;
-  #isServing = false;
+  #isServing: boolean;
   #first: TunlError | undefined;
 
-  constructor(count: number) {
+  /** @param isServing True: there is something to stay for without any name, too. */
+  constructor(count: number, isServing = false) {
     this.#left = count;
+    this.#isServing = isServing;
   }
 
   granted(): void {
@@ -102,18 +149,24 @@ const FINAL_REFUSALS: ReadonlySet<string> = new Set([
   "HOSTNAME_LIMIT",
 ]);
 
-export function refusedName(host: string, code: string, text: string): TunlError {
+/** @param isRule True: the name stands in a rule, not in a flag. */
+export function refusedName(host: string, code: string, text: string, isRule = false): TunlError {
   const message = text === "" ? `The edge does not give ${host} to this tunnel` : text;
   return new TunlError(code, message, {
     retryable: !FINAL_REFUSALS.has(code),
-    hint: hintOf(host, code),
+    hint: hintOf(host, code, isRule),
   });
 }
 
-function hintOf(host: string, code: string): string {
-  if (code === "HOSTNAME_TAKEN") return "Choose another --name or --host";
+function hintOf(host: string, code: string, isRule: boolean): string {
+  if (code === "HOSTNAME_TAKEN")
+    return isRule
+      ? "Rules with this name answer nothing: choose another name"
+      : "Choose another --name or --host";
   if (code === "HOSTNAME_LIMIT")
     return "Serve fewer names, or join as another tunnel with a new line of tunl edge invite";
+  if (isRule)
+    return `Rules with this name answer nothing until it is granted: tunl route dns TUNNEL ${host}, or on the edge tunl edge grant TUNNEL ${host}`;
   // The edge's owner may not be able to give it either: reserved labels are told there.
   return `Choose another name, or ask the edge's owner for a line that allows it: tunl edge invite --host ${host}`;
 }

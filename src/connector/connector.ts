@@ -20,11 +20,13 @@ import {
 } from "../session/index.ts";
 import { type Announced, announce, Answers, refusedName } from "./announce.ts";
 import type { ConnectorEvents } from "./events.ts";
-import { Ingress } from "./ingress.ts";
-import { makeOrigin, SocketAccount } from "./origin/index.ts";
+import { SocketAccount } from "./origin/index.ts";
+import { RouteBook } from "./routes.ts";
 import { OriginService } from "./serve.ts";
-import { parseTarget, type Target } from "./target.ts";
+import { Services } from "./services.ts";
+import { tagFields } from "./tags.ts";
 import { Troubles } from "./trouble.ts";
+import { refuseUnserved, warningsFor } from "./unserved.ts";
 import { type Readiness, Uplink } from "./uplink.ts";
 import { findIdentity, type Identity } from "./who.ts";
 
@@ -48,17 +50,17 @@ const PAUSE_MS = 50;
 
 /**
  * Starts a connector: it never ends because a dial failed.
- * @throws TunlError What must be right before the first dial: target, join line, credentials, control socket.
+ * @throws TunlError What must be right before the first dial: rules, join line, credentials, control socket.
  */
 export async function startConnector(
   options: ConnectorOptions,
   log: Logger,
   events: ConnectorEvents,
 ): Promise<Connector> {
-  const target = parseTarget(options.target);
+  refuseUnserved(options.ingress);
   const identity = await findIdentity(options, Date.now());
   const sockets = new SocketAccount(spareDescriptors(await readDescriptors()));
-  const connector = new RunningConnector(options, { identity, target, sockets }, log, events);
+  const connector = new RunningConnector(options, { identity, sockets }, log, events);
   await connector.start();
   return connector;
 }
@@ -66,24 +68,19 @@ export async function startConnector(
 /** What was looked up before the start. */
 interface Found {
   readonly identity: Identity;
-  readonly target: Target;
   readonly sockets: SocketAccount;
 }
 
 class RunningConnector implements Connector {
   readonly #options: ConnectorOptions;
   readonly #identity: Identity;
-  readonly #target: Target;
   readonly #log: Logger;
   readonly #events: ConnectorEvents;
   readonly #deadlines: Deadlines;
-  readonly #ingress: Ingress;
+  readonly #services: Services;
   readonly #service: OriginService;
   readonly #uplink: Uplink;
-  /** What this session serves: names and their addresses. */
-  readonly #routes = new Map<string, string>();
-  /** Addresses that were told already; a new session says nothing new about them. */
-  readonly #shown = new Set<string>();
+  readonly #routes: RouteBook;
   readonly #startedAt = new Date();
   readonly #done = Promise.withResolvers<void>();
   #tunnel: string | undefined;
@@ -93,13 +90,12 @@ class RunningConnector implements Connector {
 
   constructor(
     options: ConnectorOptions,
-    { identity, target, sockets }: Found,
+    { identity, sockets }: Found,
     log: Logger,
     events: ConnectorEvents,
   ) {
     this.#options = options;
     this.#identity = identity;
-    this.#target = target;
     this.#log = log;
     this.#events = events;
     this.#tunnel = identity.tunnel;
@@ -107,16 +103,22 @@ class RunningConnector implements Connector {
       log.error("bug", `A deadline failed: ${String(error)}`),
     );
     const onBug = (error: unknown): void => log.error("bug", `An origin failed: ${String(error)}`);
-    this.#ingress = new Ingress([
-      { origin: makeOrigin(target, options, { deadlines: this.#deadlines, sockets, onBug }) },
-    ]);
-    this.#service = new OriginService({
-      ingress: this.#ingress,
-      onRequest: options.accessLog ? (line) => events.request(line, this.#tunnel) : undefined,
-      troubles: new Troubles(target, options.hostHeader.kind === "keep", (trouble) =>
-        events.originTrouble(trouble),
-      ),
+    const onTrouble = events.originTrouble.bind(events);
+    this.#services = new Services({
+      ingress: options.ingress,
+      deadlines: this.#deadlines,
+      sockets,
+      addedFields: tagFields(options.tags),
+      onTrouble,
+      onBug,
     });
+    const { ingress } = this.#services;
+    this.#service = new OriginService({
+      ingress,
+      onRequest: options.accessLog ? (line) => events.request(line, this.#tunnel) : undefined,
+      troubles: new Troubles({ target: undefined, keepsHost: false, source: "file" }, onTrouble),
+    });
+    this.#routes = new RouteBook(ingress, events);
     this.#uplink = this.#makeUplink();
   }
 
@@ -130,8 +132,7 @@ class RunningConnector implements Connector {
       name === "status" ? this.#status() : undefined,
     );
     this.#events.edge(this.#identity.host, this.#identity.fingerprint);
-    if (!this.#options.originTls.isVerified)
-      this.#events.notice(`The certificate of ${this.#target.url} is not verified`);
+    for (const warning of warningsFor(this.#options.ingress)) this.#events.notice(warning);
     // Nobody may be waiting on `done` yet when it rejects.
     this.done.catch(() => undefined);
     this.#uplink.run().then(
@@ -172,7 +173,7 @@ class RunningConnector implements Connector {
     this.#uplink.stop();
     this.#uplink.session?.close(SESSION_CODES.NO_ERROR.code, "The connector stopped");
     await pause();
-    this.#ingress.close();
+    this.#services.close();
     this.#deadlines[Symbol.dispose]();
     await this.#control?.[Symbol.asyncDispose]();
     this.#done.resolve();
@@ -252,29 +253,31 @@ class RunningConnector implements Connector {
   }
 
   #announce(session: Session, domain: string): void {
-    const { name, hosts } = this.#options;
-    const wanted = [...(name === undefined ? [] : [`${name}.${domain}`]), ...hosts];
-    const random = wanted.length === 0 ? this.#target.url : "";
-    const answers = new Answers(wanted.length === 0 ? 1 : wanted.length);
-    this.#routes.clear();
+    const { name, hosts, ingress } = this.#options;
+    const named = [...(name === undefined ? [] : [`${name}.${domain}`]), ...hosts];
+    const ruled = ingress.rules.map(({ hostname }) => hostname).filter((host) => host !== "");
+    const wanted = [...new Set([...named, ...ruled])];
+    const hasFile = ingress.file !== undefined;
+    // A name of its own is for whoever gave nothing but a TARGET.
+    const random = wanted.length === 0 && !hasFile ? (ingress.rules[0]?.service.url ?? "") : "";
+    const answers = new Answers(wanted.length + (random === "" ? 0 : 1), hasFile);
+    this.#routes.begin();
     this.#announced = announce(
       session,
-      { hosts: wanted, random },
+      { hosts: wanted, random, rest: hasFile },
       {
         granted: (host, url) => {
           answers.granted();
-          this.#routes.set(host, url);
-          if (this.#shown.has(url)) return;
-          this.#shown.add(url);
-          this.#events.route(url, this.#target.url);
+          this.#routes.granted(host, url);
         },
         refused: (host, code, text) => {
-          const error = refusedName(host, code, text);
+          const error = refusedName(host, code, text, ruled.includes(host));
           const ending = answers.refused(error);
-          if (ending === undefined) this.#events.failed(error);
           // Every name was refused for good: there is nothing to stay for.
-          else this.#done.reject(ending);
+          if (ending !== undefined) this.#done.reject(ending);
+          else this.#routes.refused(host, error);
         },
+        certificate: (host, state, text) => this.#routes.certificate(host, state, text),
         notice: (text) => this.#events.notice(text),
         lost: () => {
           if (session.isClosed || session.isDraining) return; // The next session announces again.
@@ -300,11 +303,12 @@ class RunningConnector implements Connector {
       streams: stats?.streams ?? 0,
       rttMs: stats?.rttMs,
       congestion: session?.tuning?.congestion,
-      routes: [...this.#routes].map(([host, url]) => ({ host, url, service: this.#target.url })),
+      rules: this.#options.ingress.rules.length,
+      routes: this.#routes.list(),
       tables: {
         ...totals.tables,
         exchanges: this.#service.open,
-        idleOriginConnections: this.#ingress.idleConnections,
+        idleOriginConnections: this.#services.idleConnections,
         deadlines: this.#deadlines.pending,
       },
       bytes: totals.bytes,

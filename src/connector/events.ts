@@ -18,6 +18,10 @@ export interface RequestLine {
   readonly visitor: string;
   /** 32 hex digits, the same at both ends. */
   readonly requestId: string;
+  /** In full form; undefined where no rule led to one. */
+  readonly service: string | undefined;
+  /** Number of the rule that matched, from 1. */
+  readonly rule: number | undefined;
   /** The answer of ours that stands for the service's, http.md §13. */
   readonly code: FailureCode | undefined;
 }
@@ -29,6 +33,8 @@ export interface OriginTrouble {
   readonly text: string;
   readonly hint: string | undefined;
   readonly host: string;
+  /** In full form; undefined where no rule led to one. */
+  readonly service: string | undefined;
   readonly requestId: string;
 }
 
@@ -36,7 +42,10 @@ export interface ConnectorEvents {
   edge(host: string, fingerprint: string): void;
   joined(tunnel: string, savedPath: string): void;
   connected(links: number, rttMs: number): void;
-  route(url: string, service: string): void;
+  /** A rule serves a name. @param expression Of paths, where the rule has one. */
+  route(url: string, service: string, expression: string | undefined): void;
+  /** A certificate for a name is there, or is not to be had now. */
+  certificate(host: string, state: "ready" | "failed", ms: number, text: string): void;
   notice(text: string): void;
   /** @param tunnel Name of the tunnel that this process serves. */
   request(line: RequestLine, tunnel: string | undefined): void;

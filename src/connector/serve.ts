@@ -13,14 +13,16 @@ import {
 } from "../exchange/index.ts";
 import type { Stream, StreamEvents } from "../session/index.ts";
 import type { RequestLine } from "./events.ts";
-import type { Ingress } from "./ingress.ts";
+import type { Found, Ingress } from "./ingress.ts";
 import type { OriginEvents, OriginExchange } from "./origin/index.ts";
+import type { Service } from "./services.ts";
 import { requestIdOf, statusOf, type Troubles } from "./trouble.ts";
 
 export interface ServeOptions {
-  readonly ingress: Ingress;
+  readonly ingress: Ingress<Service>;
   /** Undefined: nobody looks at requests. */
   readonly onRequest: ((line: RequestLine) => void) | undefined;
+  /** Those of requests that no rule took. */
   readonly troubles: Troubles;
 }
 
@@ -55,6 +57,7 @@ class ServedExchange {
   readonly #options: ServeOptions;
   readonly #onClosed: () => void;
   readonly #startedAt = performance.now();
+  #rule: Found<Service> | undefined;
   #origin: OriginExchange | undefined;
   #status = 0;
   #code: FailureCode | undefined;
@@ -73,12 +76,15 @@ class ServedExchange {
 
   start(): void {
     const { head } = this.exchange;
-    const origin = this.#options.ingress.find(head.authority, head.target);
-    if (origin === undefined) {
-      this.failed({ code: "NO_ROUTE", sent: false, detail: `no rule for ${head.authority}` });
+    const { ingress } = this.#options;
+    const found = ingress.find(head.authority, head.target);
+    if (found === undefined) {
+      // Without any rule it is not the visitor's address that is wrong.
+      const code = ingress.isEmpty ? "ROUTE_ERROR" : "NO_ROUTE";
+      this.failed({ code, sent: false, detail: `no rule for ${head.authority}` });
       return;
     }
-    if (origin === "ambiguous") {
+    if (found === "ambiguous") {
       this.failed({
         code: "BAD_PATH",
         sent: false,
@@ -86,8 +92,9 @@ class ServedExchange {
       });
       return;
     }
+    this.#rule = found;
     try {
-      this.#origin = origin.request(head, new Download(this));
+      this.#origin = found.service.origin.request(head, new Download(this));
     } catch (error) {
       // A bug in one request ends that request.
       this.failed({ code: "INTERNAL", sent: false, detail: String(error) });
@@ -121,7 +128,7 @@ class ServedExchange {
   responded(head: ResponseHead): void {
     this.#status = head.status;
     const { head: request } = this.exchange;
-    const { troubles } = this.#options;
+    const troubles = this.#troubles;
     if (!troubles.hasAnswered) troubles.answered(head.status, hostOf(request), request.id);
     this.exchange.respond(head);
   }
@@ -144,7 +151,7 @@ class ServedExchange {
     this.#status = statusOf(failure.code);
     this.#code = failure.code;
     const { head } = this.exchange;
-    this.#options.troubles.failed(failure, hostOf(head), head.id);
+    this.#troubles.failed(failure, hostOf(head), head.id);
     this.exchange.fail(failure);
     this.#dropRequest();
     this.#over();
@@ -158,6 +165,10 @@ class ServedExchange {
   replyCut(cause: "truncated" | "reset"): void {
     this.exchange.abort(cause === "reset" ? EXCHANGE_CODES.PEER_RESET : EXCHANGE_CODES.TRUNCATED);
     this.#over();
+  }
+
+  get #troubles(): Troubles {
+    return this.#rule?.service.troubles ?? this.#options.troubles;
   }
 
   resumeReply(): void {
@@ -187,6 +198,8 @@ class ServedExchange {
       bytesOut: this.#bytesOut,
       visitor: formatIp(head.visitor.address),
       requestId: requestIdOf(head.id),
+      service: this.#rule?.service.origin.url,
+      rule: this.#rule?.number,
       code: this.#code,
     });
   }

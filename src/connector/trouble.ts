@@ -20,11 +20,27 @@ const STATUSES: Readonly<Partial<Record<FailureCode, number>>> = {
   ORIGIN_TIMEOUT: 504,
 };
 
-const HINTS: Readonly<Partial<Record<FailureCode, string>>> = {
+type Hints = Readonly<Partial<Record<OriginTrouble["code"], string>>>;
+
+const ALL_HINTS: Hints = {
   ORIGIN_REFUSED: "Start your app; the next request tries again",
-  ORIGIN_TLS: "Name its CA with --ca FILE, or add --no-tls-verify",
   ORIGIN_UNREACHABLE: "Check the address and that this machine reaches it",
   ORIGIN_CONNECT_TIMEOUT: "Check the address and that this machine reaches it",
+};
+
+/** What to do, in the words with which the service was given. */
+const HINTS: Readonly<Record<"flags" | "file", Hints>> = {
+  flags: {
+    ...ALL_HINTS,
+    ORIGIN_TLS: "Name its CA with --ca FILE, or add --no-tls-verify",
+    ORIGIN_HOST_CHECK: "Allow the name in your dev server, or use --host-header origin",
+  },
+  file: {
+    ...ALL_HINTS,
+    ORIGIN_TLS: "Name its CA with caPool, or set noTLSVerify: true, in originRequest of its rule",
+    ORIGIN_HOST_CHECK:
+      "Allow the name in your dev server, or set httpHostHeader in originRequest of its rule",
+  },
 };
 
 /** Request id as it is shown at both ends: lower-case hex digits, two per byte. */
@@ -36,26 +52,31 @@ export function statusOf(code: FailureCode): number {
   return STATUSES[code] ?? 502;
 }
 
-/** Turns failures into troubles, each kind once in ten seconds. */
+/** The service that troubles are of. */
+export interface TroubledService {
+  readonly target: Pick<Target, "kind" | "url"> | undefined;
+  /** True: the origin sees the public name in Host. */
+  readonly keepsHost: boolean;
+  /** Where its settings stand. */
+  readonly source: "flags" | "file";
+}
+
+/** Turns failures of one service into troubles, each kind once in ten seconds. */
 export class Troubles {
-  readonly #target: Target;
+  readonly #service: TroubledService;
   readonly #tell: (trouble: OriginTrouble) => void;
   readonly #now: () => number;
   /** By code: when it was told last. The codes are few, so nothing else bounds it. */
   readonly #toldAt = new Map<FailureCode, number>();
-  readonly #keepsHost: boolean;
   /** True after the first answer: the others need not be told. */
   hasAnswered = false;
 
-  /** @param keepsHost True: the origin sees the public name in Host. */
   constructor(
-    target: Target,
-    keepsHost: boolean,
+    service: TroubledService,
     tell: (trouble: OriginTrouble) => void,
     now: () => number = () => performance.now(),
   ) {
-    this.#target = target;
-    this.#keepsHost = keepsHost && target.kind !== "static";
+    this.#service = service;
     this.#tell = tell;
     this.#now = now;
   }
@@ -64,14 +85,15 @@ export class Troubles {
   answered(status: number, host: string, id: Uint8Array): void {
     if (this.hasAnswered) return;
     this.hasAnswered = true;
-    if (status !== FORBIDDEN || !this.#keepsHost) return;
-    this.#tell({
-      code: "ORIGIN_HOST_CHECK",
-      text: "The origin answered 403 to its public name",
-      hint: "Allow the name in your dev server, or use --host-header origin",
+    const { target, keepsHost, source } = this.#service;
+    if (status !== FORBIDDEN || !keepsHost || target?.kind === "static") return;
+    const who = source === "file" ? target?.url : undefined;
+    this.#say(
+      "ORIGIN_HOST_CHECK",
+      `${who ?? "The origin"} answered 403 to its public name`,
       host,
-      requestId: requestIdOf(id),
-    });
+      id,
+    );
   }
 
   /** @param host The name the visitor asked for. @param id Of the request: by it the visitor's answer is found. */
@@ -80,18 +102,25 @@ export class Troubles {
     const toldAt = this.#toldAt.get(code);
     if (toldAt !== undefined && now - toldAt < AGAIN_MS) return;
     this.#toldAt.set(code, now);
+    this.#say(code, this.#textOf(code, detail), host, id);
+  }
+
+  #say(code: OriginTrouble["code"], text: string, host: string, id: Uint8Array): void {
+    const { target, source } = this.#service;
     this.#tell({
       code,
-      text: this.#textOf(code, detail),
-      hint: HINTS[code],
+      text,
+      hint: HINTS[source][code],
       host,
+      service: target?.url,
       requestId: requestIdOf(id),
     });
   }
 
   #textOf(code: FailureCode, detail: string): string {
-    if (code !== "ORIGIN_REFUSED") return detail === "" ? code : detail;
-    const { kind, url } = this.#target;
+    const { target } = this.#service;
+    if (code !== "ORIGIN_REFUSED" || target === undefined) return detail === "" ? code : detail;
+    const { kind, url } = target;
     return `Nothing listens on ${kind === "http" ? url.replace(/^https?:\/\//, "") : url}`;
   }
 }

@@ -91,6 +91,12 @@ describe("format", () => {
     ).toContain("GET app.example.com/  14 ms");
     const left = record({ event: "request", message: "", fields: { ...fields, status: 0 } });
     expect(formatPretty(left, PLAIN, now)).toContain("10:02:11  ---  GET /");
+    // Where there are many names there may be many services.
+    const many = { ...PLAIN, showsHosts: true };
+    const served = { ...fields, service: "http://localhost:8000", rule: 2 };
+    expect(formatPretty(record({ event: "request", message: "", fields: served }), many, now)).toBe(
+      "10:02:11  200  GET app.example.com/  14 ms  1.2 KiB  http://localhost:8000",
+    );
   });
 
   test("text: time, level, event, message, fields", () => {
@@ -154,6 +160,7 @@ describe("every event", () => {
     dropped: 1_024,
     edge: "example.com",
     error: "read ECONNRESET",
+    expression: "^/(?:a|b)",
     file: "/etc/tunl/edge.yml",
     frameType: 9,
     graceMs: 30_000,
@@ -179,6 +186,7 @@ describe("every event", () => {
     reason: "expired",
     requestId: "00112233445566778899aabbccddeeff",
     rttMs: 23,
+    rule: 2,
     service: "http://localhost:8000",
     severity: "error",
     signal: "SIGINT",
@@ -224,9 +232,10 @@ describe("every event", () => {
     const stable =
       "ready connected link.lost draining stopped route certificate config.rejected enrolled request origin.error";
     expect(Object.keys(EVENTS)).toEqual(expect.arrayContaining(stable.split(" ")));
-    const names = "host method path status ms bytesIn bytesOut visitor requestId code tunnel".split(
-      " ",
-    );
+    const names =
+      "host method path status ms bytesIn bytesOut visitor requestId service rule code tunnel".split(
+        " ",
+      );
     expect([...EVENTS.request.fields, "tunnel"]).toEqual(names);
   });
 

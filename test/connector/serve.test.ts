@@ -1,12 +1,13 @@
 // This file is the connector's half of a request without a tunnel and without a network: who still owes whom what.
 import { describe, expect, test } from "bun:test";
-import { Ingress } from "../../src/connector/ingress.ts";
+import { catchAll, Ingress, type Rule } from "../../src/connector/ingress.ts";
 import type { Origin, OriginEvents } from "../../src/connector/origin/index.ts";
 import { OriginService } from "../../src/connector/serve.ts";
-import { parseTarget } from "../../src/connector/target.ts";
-import { Troubles } from "../../src/connector/trouble.ts";
+import type { Service } from "../../src/connector/services.ts";
 import { encodeMessage, EXCHANGE_CODES } from "../../src/exchange/index.ts";
+import { compileExpression } from "../../src/expression.ts";
 import type { StreamEvents } from "../../src/session/index.ts";
+import { untold } from "./untold.ts";
 import { RecordedStream } from "../exchange/recorded-stream.ts";
 
 const NOTHING = new Uint8Array(0);
@@ -83,15 +84,21 @@ class Post {
 }
 
 function serviceOf(...origins: readonly Origin[]): OriginService {
-  return serviceBy(new Ingress(origins.map((origin) => ({ origin }))));
+  return serviceBy(origins.map((origin) => catchAll({ origin, troubles: untold() })));
 }
 
-function serviceBy(ingress: Ingress): OriginService {
+function serviceBy(rules: readonly Rule<Service>[]): OriginService {
   return new OriginService({
-    ingress,
+    ingress: new Ingress(rules),
     onRequest: undefined,
-    troubles: new Troubles(parseTarget("8000"), true, () => undefined),
+    troubles: untold(),
   });
+}
+
+/** A rule that takes what begins with /x. */
+function ruleByPath(origin: Origin): Rule<Service> {
+  const path = compileExpression("^/x");
+  return { ...catchAll({ origin, troubles: untold() }), path };
 }
 
 function answer({ events }: IdleOrigin): void {
@@ -128,18 +135,19 @@ describe("serve", () => {
 
   test("a path that rules may not decide by does so, and no origin sees it (S-37)", () => {
     const origin = new IdleOrigin();
-    const post = new Post(serviceBy(new Ingress([{ origin, path: /^\/x/ }])), "//x");
+    const post = new Post(serviceBy([ruleByPath(origin)]), "//x");
     expect(post.answer).toEqual(["failure BAD_PATH"]);
     expect(post.stream.log).toEqual(["finish", STOP]);
     expect(origin.log).toEqual([]);
-    new Post(serviceBy(new Ingress([{ origin, path: /^\/x/ }]))).body();
+    new Post(serviceBy([ruleByPath(origin)])).body();
     expect(origin.log).toEqual(["write 5", "end"]);
   });
 
-  test("a request without a rule does so", () => {
-    const post = new Post(serviceOf());
+  test("a request that no rule takes does so; without any rule it is not the visitor's mistake", () => {
+    const post = new Post(serviceBy([ruleByPath(new IdleOrigin())]), "/y");
     expect(post.answer).toEqual(["failure NO_ROUTE"]);
     expect(post.stream.log).toEqual(["finish", STOP]);
+    expect(new Post(serviceOf()).answer).toEqual(["failure ROUTE_ERROR"]);
   });
 
   test("an origin that throws fails this request and no other", () => {

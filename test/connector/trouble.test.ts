@@ -10,6 +10,7 @@ const ID = Uint8Array.of(0x00, 0xff);
 function tell(
   target: string,
   keepsHost = true,
+  source: "flags" | "file" = "flags",
 ): {
   readonly told: OriginTrouble[];
   answer(status: number): void;
@@ -18,8 +19,7 @@ function tell(
   const told: OriginTrouble[] = [];
   let now = 0;
   const troubles = new Troubles(
-    parseTarget(target),
-    keepsHost,
+    { target: parseTarget(target), keepsHost, source },
     (trouble) => told.push(trouble),
     () => now,
   );
@@ -43,6 +43,7 @@ describe("trouble at the origin", () => {
         text: "Nothing listens on localhost:8000",
         hint: "Start your app; the next request tries again",
         host: "app.example.com",
+        service: "http://localhost:8000",
         requestId: "00ff",
       },
     ]);
@@ -60,6 +61,17 @@ describe("trouble at the origin", () => {
     expect(told[0]?.text).toBe("the detail");
     expect(told[0]?.hint).toContain("--ca");
     expect(told[0]?.hint).toContain("--no-tls-verify");
+  });
+
+  test("what stands in a file is mended there", () => {
+    const { told, fail, answer } = tell("https://localhost:8443", true, "file");
+    fail("ORIGIN_TLS");
+    answer(403);
+    expect(told[0]?.hint).toContain("noTLSVerify: true");
+    expect(told[0]?.hint).toContain("caPool");
+    expect(told[1]).toMatchObject({ code: "ORIGIN_HOST_CHECK", service: "https://localhost:8443" });
+    expect(told[1]?.hint).toContain("httpHostHeader");
+    for (const { hint } of told) expect(hint).not.toContain("--");
   });
 
   test("the same trouble comes once in ten seconds, another one at once", () => {
@@ -82,6 +94,7 @@ describe("trouble at the origin", () => {
         text: "The origin answered 403 to its public name",
         hint: "Allow the name in your dev server, or use --host-header origin",
         host: "app.example.com",
+        service: "http://localhost:8000",
         requestId: "00ff",
       },
     ]);

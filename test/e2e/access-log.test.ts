@@ -13,7 +13,7 @@ import {
   valuesOf,
 } from "./rig.ts";
 
-const FIELDS = "host method path status ms bytesIn bytesOut visitor requestId tunnel";
+const FIELDS = "host method path status ms bytesIn bytesOut visitor requestId";
 
 describe.skipIf(!CAN_RUN)("access log", () => {
   test("one request is one line at each end, with the same id", async () => {
@@ -32,9 +32,15 @@ describe.skipIf(!CAN_RUN)("access log", () => {
       tunnel.connector.event("request"),
       edge.process.event("request"),
     ]);
-    for (const line of [inside, outside]) {
+    // Which rule and which service is the connector's to know.
+    const service = { service: `http://localhost:${app.port}`, rule: 1 };
+    for (const [line, more] of [[inside, service] as const, [outside, {}] as const]) {
       const { time, level, event, ms, tunnel: name, ...rest } = line;
-      expect(Object.keys(line).slice(3)).toEqual(FIELDS.split(" "));
+      expect(Object.keys(line).slice(3)).toEqual([
+        ...FIELDS.split(" "),
+        ...Object.keys(more),
+        "tunnel",
+      ]);
       expect([level, event, typeof ms, typeof name]).toEqual([
         "info",
         "request",
@@ -51,6 +57,7 @@ describe.skipIf(!CAN_RUN)("access log", () => {
         bytesOut: body.length,
         visitor: "127.0.0.1",
         requestId: id,
+        ...more,
       });
     }
     expect(inside["tunnel"]).toBe(outside["tunnel"]);

@@ -1,10 +1,9 @@
 // This file is the edge's pipeline before real sessions, in one process: visitors without sockets, connectors that count what reaches their origin.
 import { createHash, randomBytes } from "node:crypto";
 import { OriginService } from "../../src/connector/serve.ts";
-import { Ingress } from "../../src/connector/ingress.ts";
+import { catchAll, Ingress } from "../../src/connector/ingress.ts";
 import type { Origin, OriginEvents, OriginExchange } from "../../src/connector/origin/index.ts";
-import { parseTarget } from "../../src/connector/target.ts";
-import { Troubles } from "../../src/connector/trouble.ts";
+import { untold } from "../connector/untold.ts";
 import { Deadlines } from "../../src/deadlines.ts";
 import { hex } from "../../src/edge/reply.ts";
 import type { CanonicalRequest } from "../../src/edge/request.ts";
@@ -334,10 +333,11 @@ export class TestEdge implements AsyncDisposable {
   async connect(setup: ConnectorSetup = {}): Promise<TestConnector> {
     const { origin = new CountingOrigin(), hosts = ["*.example.com"], takes = true } = setup;
     const sockets = await this.#door.pair(setup.port);
+    const troubles = untold();
     const service = new OriginService({
-      ingress: new Ingress([{ origin }]),
+      ingress: new Ingress([catchAll({ origin, troubles })]),
       onRequest: undefined,
-      troubles: new Troubles(parseTarget("8000"), true, () => undefined),
+      troubles,
     });
     const parameters = {
       edge: { ...DEFAULT_PARAMETERS.edge, resumeMs: 0 },

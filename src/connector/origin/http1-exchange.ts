@@ -1,4 +1,5 @@
 // This file is one request to an HTTP/1.1 origin and its reply: sent at most once, answered exactly once (http.md §9, §11; S-09..S-11, S-50).
+import { copyBytes } from "../../bytes.ts";
 import { TunlError } from "../../errors.ts";
 import {
   type Failure,
@@ -124,7 +125,7 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
 
   #dial(): void {
     this.#isReused = false;
-    const { dialer, sockets, pool } = this.#parts;
+    const { dialer, sockets, idle } = this.#parts;
     const events: DialEvents = {
       connected: (socket) => {
         this.#cancelDial = undefined;
@@ -136,13 +137,13 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
         this.#guard(() => this.#fail({ code, sent: sent || this.#mayHaveBeenSent, detail }));
       },
     };
-    const makeRoom = (): boolean => pool.dropOldest();
+    const makeRoom = (): boolean => idle.dropOldest();
     this.#cancelDial = sockets.dial(dialer, this.#serverName, events, makeRoom);
   }
 
   #attach(connection: OriginConnection): void {
     const { method, target, upgrade, hasBody } = this.#head;
-    const { rewrite, pool } = this.#parts;
+    const { rewrite, pool, addedFields } = this.#parts;
     this.#connection = connection;
     this.#state = "sent";
     connection.use(this, method, upgrade);
@@ -151,7 +152,7 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
       const head = connection.writer.head({
         line: { method, target },
         host: rewrite.host(this.#head),
-        fields: rewrite.requestFields(this.#head),
+        fields: joined(rewrite.requestFields(this.#head), addedFields),
         framing: this.#upload.framing,
         ...(upgrade === undefined
           ? { connection: pool.isKeeping ? "keep-alive" : "close" }
@@ -330,6 +331,15 @@ export class Http1Exchange implements OriginExchange, ConnectionUser {
     this.#connection = undefined;
     return connection;
   }
+}
+
+/** Two sections of lines as one. */
+function joined(fields: Uint8Array, added: Uint8Array): Uint8Array {
+  if (added.length === 0) return fields;
+  const all = new Uint8Array(fields.length + added.length);
+  copyBytes(fields, 0, fields.length, all, 0);
+  copyBytes(added, 0, added.length, all, fields.length);
+  return all;
 }
 
 /** Safe to send again and harmless to have sent twice (http.md §11). */

@@ -8,10 +8,11 @@ import { OriginDialer } from "./dial-origin.ts";
 import { type OnBug, throwLater } from "./failures.ts";
 import { type HostHeader, HostRewrite } from "./host-header.ts";
 import { Http1Exchange } from "./http1-exchange.ts";
+import { IdleAccount } from "./idle-account.ts";
 import type { Origin, OriginEvents, OriginExchange } from "./origin.ts";
 import { ConnectionPool } from "./pool.ts";
 import { SocketAccount } from "./socket-account.ts";
-import { OriginTls, type OriginTlsOptions } from "./tls.ts";
+import { OriginTls, type OriginTlsOptions, type TrustedRoots } from "./tls.ts";
 
 /** Settings of one origin; names follow `originRequest` (product.md §3.4). */
 export interface HttpOriginOptions {
@@ -29,8 +30,14 @@ export interface HttpOriginOptions {
   readonly keepAliveTimeoutMs?: number;
   /** True: a body of unknown length is collected (≤ 1 MiB) instead of sent in chunks. */
   readonly disableChunkedEncoding?: boolean;
+  /** Lines that every request gets besides its own. */
+  readonly addedFields?: Uint8Array;
   /** Shared by all origins of a process; without it there is no bound. */
   readonly sockets?: SocketAccount;
+  /** The same for idle connections. */
+  readonly idle?: IdleAccount;
+  /** Shared, so that equal roots are parsed once. */
+  readonly roots?: TrustedRoots;
   readonly lookup?: Lookup;
   /** Monotonic milliseconds. */
   readonly now?: () => number;
@@ -49,6 +56,8 @@ export const HTTP_ORIGIN_DEFAULTS = {
   disableChunkedEncoding: false,
 } as const satisfies Omit<HttpOriginOptions, "target" | "deadlines">;
 
+const NO_FIELDS = new Uint8Array(0);
+
 /** What the exchanges of one origin share. */
 export interface HttpOriginParts extends ConnectionOwner {
   readonly url: string;
@@ -58,6 +67,8 @@ export interface HttpOriginParts extends ConnectionOwner {
   readonly rewrite: HostRewrite;
   readonly tls: OriginTls | undefined;
   readonly collectsBodies: boolean;
+  readonly addedFields: Uint8Array;
+  readonly idle: IdleAccount;
 }
 
 /** An `http://`, `https://` or socket file service. */
@@ -71,9 +82,11 @@ export class HttpOrigin implements Origin {
     const { target, deadlines } = settings;
     const now = settings.now ?? (() => performance.now());
     const host = target.kind === "http" ? target.host : target.authority;
-    const tls = target.isTls ? new OriginTls(host, settings.tls ?? {}) : undefined;
+    const tls = target.isTls ? new OriginTls(host, settings.tls ?? {}, settings.roots) : undefined;
+    const idle = settings.idle ?? new IdleAccount(Number.POSITIVE_INFINITY);
     const pool = new ConnectionPool<OriginConnection>({
       connections: settings.keepAliveConnections,
+      account: idle,
       idleMs: settings.keepAliveTimeoutMs,
       deadlines,
       now,
@@ -87,6 +100,8 @@ export class HttpOrigin implements Origin {
       rewrite: new HostRewrite(settings.hostHeader, target),
       tls,
       collectsBodies: settings.disableChunkedEncoding,
+      addedFields: settings.addedFields ?? NO_FIELDS,
+      idle,
       onIdleEnd: (connection) => pool.remove(connection),
       onBug: settings.onBug ?? throwLater,
     };

@@ -8,8 +8,14 @@
  */
 export { type HostHeader, parseHostHeader } from "./host-header.ts";
 export { HTTP_ORIGIN_DEFAULTS, HttpOrigin, type HttpOriginOptions } from "./http1.ts";
-export { makeOrigin, type OriginSettings } from "./make-origin.ts";
+export { IdleAccount } from "./idle-account.ts";
+export {
+  HONOURED,
+  makeOrigin,
+  type OriginSettings,
+  type OriginSurroundings,
+} from "./make-origin.ts";
 export type { Origin, OriginEvents, OriginExchange } from "./origin.ts";
 export { SocketAccount } from "./socket-account.ts";
 export { StaticOrigin } from "./static.ts";
-export type { OriginTlsOptions } from "./tls.ts";
+export { type OriginTlsOptions, TrustedRoots } from "./tls.ts";

@@ -1,5 +1,6 @@
 // This file is the idle connections of one origin: which may be used again, and for how long (http.md §11, S-09).
 import type { Deadline, Deadlines } from "../../deadlines.ts";
+import type { IdleAccount, IdlePool } from "./idle-account.ts";
 
 /** What the pool needs to know of a connection. */
 export interface Poolable {
@@ -12,6 +13,8 @@ export interface Poolable {
 export interface PoolOptions {
   /** Most idle connections; 0 turns reuse off. */
   readonly connections: number;
+  /** Those of all origins together. */
+  readonly account: IdleAccount;
   readonly idleMs: number;
   readonly deadlines: Deadlines;
   /** Monotonic milliseconds. */
@@ -34,7 +37,7 @@ const SWEEP_MS = 1_000;
  * A stack of idle connections: the one used last is used next, so that what is not needed grows old at the bottom.
  * Whoever puts a connection in has checked that its exchange was clean.
  */
-export class ConnectionPool<C extends Poolable> {
+export class ConnectionPool<C extends Poolable> implements IdlePool {
   readonly #options: PoolOptions;
   #idle: Idle<C>[] = [];
   #sweep: Deadline | undefined;
@@ -42,10 +45,15 @@ export class ConnectionPool<C extends Poolable> {
 
   constructor(options: PoolOptions) {
     this.#options = options;
+    options.account.join(this);
   }
 
   get size(): number {
     return this.#idle.length;
+  }
+
+  get oldestSince(): number | undefined {
+    return this.#idle[0]?.since;
   }
 
   /** False when nothing put in would be kept: ask the origin for `close` then. */
@@ -77,7 +85,7 @@ export class ConnectionPool<C extends Poolable> {
    * @param keepAliveSeconds The origin's own idle time, `undefined` when it named none.
    */
   put(connection: C, keepAliveSeconds: number | undefined): void {
-    const { connections, idleMs, now, deadlines } = this.#options;
+    const { connections, account, idleMs, now, deadlines } = this.#options;
     const keptMs =
       keepAliveSeconds === undefined
         ? idleMs
@@ -85,15 +93,18 @@ export class ConnectionPool<C extends Poolable> {
     if (!this.isKeeping || keptMs <= 0) return connection.close();
     const since = now();
     this.#idle.push({ connection, since, until: since + keptMs });
-    if (this.#idle.length > connections) this.#idle.shift()?.connection.close();
+    if (this.#idle.length > connections) this.dropOldest();
+    account.tookIn();
     this.#sweep ??= deadlines.schedule(SWEEP_MS, this.#onSweep);
   }
 
   /** Closes the one that was used longest ago. @returns False when none is idle. */
   dropOldest(): boolean {
     const oldest = this.#idle.shift();
-    oldest?.connection.close();
-    return oldest !== undefined;
+    if (oldest === undefined) return false;
+    this.#options.account.letGo(1);
+    oldest.connection.close();
+    return true;
   }
 
   /** The connection closed itself, or said something nobody asked for. */
@@ -109,10 +120,13 @@ export class ConnectionPool<C extends Poolable> {
     this.#sweep = undefined;
     const idle = this.#idle;
     this.#idle = [];
+    this.#options.account.letGo(idle.length);
+    this.#options.account.leave(this);
     for (const { connection } of idle) connection.close();
   }
 
   #drop(index: number): void {
+    this.#options.account.letGo(1);
     if (index === this.#idle.length - 1) this.#idle.pop();
     else this.#idle.splice(index, 1);
   }
@@ -123,6 +137,7 @@ export class ConnectionPool<C extends Poolable> {
     const now = this.#options.now();
     const old = this.#idle.filter((idle) => idle.until <= now);
     this.#idle = this.#idle.filter((idle) => idle.until > now);
+    this.#options.account.letGo(old.length);
     for (const { connection } of old) connection.close();
     if (this.#idle.length > 0)
       this.#sweep = this.#options.deadlines.schedule(SWEEP_MS, this.#onSweep);

@@ -24,23 +24,33 @@ export interface OriginTlsOptions {
   readonly noTlsVerify?: boolean;
 }
 
-/** The TLS settings of one origin; the roots are parsed once. */
+/** Roots besides the system's, by their text: parsing them costs milliseconds, and many rules have the same. */
+export class TrustedRoots {
+  readonly #contexts = new Map<string, SecureContext>();
+
+  /** @throws TunlError `CA_POOL_INVALID` when the text holds no certificate. */
+  context(caPool: string): SecureContext {
+    const known = this.#contexts.get(caPool);
+    if (known !== undefined) return known;
+    // The TLS library takes any text and trusts nothing from it: the mistake would show as failures of the origin.
+    checkPem(caPool);
+    const context = createSecureContext({ ca: [...getCACertificates("default"), caPool] });
+    this.#contexts.set(caPool, context);
+    return context;
+  }
+}
+
+/** The TLS settings of one origin. */
 export class OriginTls {
   readonly #options: OriginTlsOptions;
   readonly #host: string;
   readonly #context: SecureContext | undefined;
 
   /** @throws TunlError `CA_POOL_INVALID` when `caPool` holds no certificate. */
-  constructor(host: string, options: OriginTlsOptions) {
+  constructor(host: string, options: OriginTlsOptions, roots = new TrustedRoots()) {
     this.#host = host;
     this.#options = options;
-    if (options.caPool !== undefined) {
-      // The TLS library takes any text and trusts nothing from it: the mistake would show as failures of the origin.
-      checkPem(options.caPool);
-      this.#context = createSecureContext({
-        ca: [...getCACertificates("default"), options.caPool],
-      });
-    }
+    this.#context = options.caPool === undefined ? undefined : roots.context(options.caPool);
   }
 
   /** Name asked for and checked on a connection for a request to `authority`; connections of other names are not reused. */

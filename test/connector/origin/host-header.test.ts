@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
+import { ORIGIN_REQUEST_DEFAULTS, type OriginRequestOptions } from "../../../src/config/index.ts";
 import { makeOrigin, parseHostHeader } from "../../../src/connector/origin/index.ts";
 import { failure } from "../../../src/connector/origin/failures.ts";
 import { parseTarget } from "../../../src/connector/target.ts";
@@ -35,33 +36,22 @@ describe("host header setting", () => {
 
 describe("making an origin", () => {
   const surroundings = { deadlines: new Deadlines(() => {}) };
-  const plain = { isVerified: true, ca: undefined, serverName: undefined };
 
   test("has its target in full form as url", () => {
     for (const text of ["8000", "https://nas.local", "unix:/x.sock", "http_status:404"]) {
       const target = parseTarget(text);
-      const origin = makeOrigin(
-        target,
-        { hostHeader: { kind: "keep" }, originTls: plain },
-        surroundings,
-      );
+      const origin = makeOrigin(target, ORIGIN_REQUEST_DEFAULTS, surroundings);
       expect(origin.url).toBe(target.url);
     }
   });
 
   test("refuses settings that could never work, before the first request", () => {
-    const value = { kind: "value", value: "a b" } as const;
-    expect(() =>
-      makeOrigin(parseTarget("8000"), { hostHeader: value, originTls: plain }, surroundings),
-    ).toThrow("as Host");
-    const originTls = { ...plain, ca: "not a certificate" };
-    expect(() =>
-      makeOrigin(
-        parseTarget("https://a"),
-        { hostHeader: { kind: "keep" }, originTls },
-        surroundings,
-      ),
-    ).toThrow("holds no certificate");
+    const make = (text: string, changes: Partial<OriginRequestOptions>): (() => unknown) => {
+      return () =>
+        makeOrigin(parseTarget(text), { ...ORIGIN_REQUEST_DEFAULTS, ...changes }, surroundings);
+    };
+    expect(make("8000", { hostHeader: { kind: "value", value: "a b" } })).toThrow("as Host");
+    expect(make("https://a", { caPool: "not a certificate" })).toThrow("holds no certificate");
   });
 });
 

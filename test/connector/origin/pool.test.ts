@@ -1,5 +1,6 @@
 import { describe, expect, test } from "bun:test";
 
+import { IdleAccount } from "../../../src/connector/origin/idle-account.ts";
 import { ConnectionPool, type Poolable } from "../../../src/connector/origin/pool.ts";
 import { Deadlines } from "../../../src/deadlines.ts";
 import { within } from "../../within.ts";
@@ -23,9 +24,12 @@ class Bench {
     throw error;
   });
   readonly pool: ConnectionPool<Fake>;
-  constructor(connections = 100, idleMs = 90_000) {
+  readonly account: IdleAccount;
+  constructor(connections = 100, idleMs = 90_000, account = new IdleAccount(1_000)) {
+    this.account = account;
     this.pool = new ConnectionPool<Fake>({
       connections,
+      account,
       idleMs,
       deadlines: this.deadlines,
       now: () => this.now,
@@ -136,5 +140,57 @@ describe("pool", () => {
     bench.pool.remove(a);
     expect(bench.pool.size).toBe(1);
     expect(bench.pool.take("", false)).toBe(b);
+  });
+});
+
+describe("idle connections in all", () => {
+  /** The pool of one origin knows its connections, the account how many there are: the two never differ. */
+  function agree(account: IdleAccount, ...benches: readonly Bench[]): void {
+    expect(account.count).toBe(benches.reduce((sum, { pool }) => sum + pool.size, 0));
+  }
+
+  test("beyond the account the one used longest ago goes, whose ever it is", () => {
+    const account = new IdleAccount(3);
+    using one = new Bench(100, 90_000, account);
+    using other = new Bench(100, 90_000, account);
+    const put = (bench: Bench, at: number): Fake => {
+      bench.now = at;
+      return bench.put();
+    };
+    const all = [put(one, 1), put(other, 2), put(one, 3), put(other, 4), put(other, 5)];
+    expect(all.map(({ isClosed }) => isClosed)).toEqual([true, true, false, false, false]);
+    agree(account, one, other);
+    expect(account.count).toBe(3);
+    // Its own bound holds besides.
+    using small = new Bench(1, 90_000, account);
+    const own = [put(small, 6), put(small, 7)];
+    expect(own.map(({ isClosed }) => isClosed)).toEqual([true, false]);
+    agree(account, one, other, small);
+  });
+
+  test("is right after every way out", async () => {
+    const account = new IdleAccount(100);
+    using one = new Bench(100, 500, account);
+    using other = new Bench(100, 90_000, account);
+    const [first] = [one.put(), one.put(), one.put(), one.put()];
+    other.put();
+    agree(account, one, other);
+    one.pool.take("", false);
+    agree(account, one, other);
+    one.pool.remove(first);
+    agree(account, one, other);
+    expect(account.dropOldest()).toBe(true);
+    agree(account, one, other);
+    const last = one.put();
+    const closed = new Promise<void>((resolve) => (last.onClose = resolve));
+    one.now += 600;
+    await within(closed, "the sweep");
+    agree(account, one, other);
+    other.pool.close();
+    agree(account, one);
+    expect(account.count).toBe(0);
+    expect(account.dropOldest()).toBe(false);
+    other.put();
+    expect(account.count).toBe(0);
   });
 });
