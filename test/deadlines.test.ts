@@ -100,6 +100,7 @@ describe("deadlines", () => {
 /** Timers of their own: none of them is a deadline on somebody else. */
 const OTHER_TIMERS: Readonly<Record<string, string>> = {
   "connector/connector.ts": "pauses of a drain; names that are asked for anew",
+  "connector/edge-link.ts": "the next dial",
   "connector/origin/dial-origin.ts": "the next try of an origin that refuses, after 100 ms",
   "connector/race.ts": "the head start of an address, 250 ms (RFC 8305)",
   "connector/uplink.ts": "the next dial",

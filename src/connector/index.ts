@@ -5,6 +5,7 @@
  *
  * @module
  */
+export { type CallBody, callEdge, type EdgeCall } from "./call-edge.ts";
 export { type Connector, startConnector } from "./connector.ts";
 export type { ConnectorEvents, OriginTrouble, RequestLine } from "./events.ts";
 export { parseTarget, type Target } from "./target.ts";

@@ -21,6 +21,7 @@ import {
 } from "../session/index.ts";
 import { Backoff } from "./backoff.ts";
 import { dialEdge } from "./dial.ts";
+import { type KeyOwner, refusedError, refusedLine } from "./refusal.ts";
 import type { Identity } from "./who.ts";
 
 /** READY's view of us. */
@@ -221,7 +222,7 @@ export class Uplink {
       name === undefined ? end.message : `The edge closed the session with ${name}`,
     );
     return name !== undefined && SESSION_CODES[name].effect === "stop"
-      ? new RefusedForGood(refusedError(name, this.#options.identity))
+      ? new RefusedForGood(refusedError(name, this.#owner))
       : undefined;
   }
 
@@ -254,13 +255,13 @@ export class Uplink {
   #refusal(error: HandshakeError): TunlError {
     const name: SessionCodeName | undefined = sessionCodeName(error.sessionCode ?? 0);
     if (name === "AUTH_FAILED" && !this.#isEnrolled) {
-      return new TunlError(
-        "JOIN_REFUSED",
-        "The edge refused this line: used, expired, made by another edge, or a login line given to connect",
-        { cause: error, hint: "Run tunl edge invite on the edge" },
-      );
+      return refusedLine("tunnel", error);
     }
-    return name === undefined ? error : refusedError(name, this.#options.identity);
+    return name === undefined ? error : refusedError(name, this.#owner);
+  }
+
+  get #owner(): KeyOwner {
+    return { kind: "tunnel", tunnel: this.#options.identity.tunnel };
   }
 
   #sleep(ms: number): Promise<void> {
@@ -285,16 +286,6 @@ class RefusedForGood {
   constructor(refusal: TunlError) {
     this.refusal = refusal;
   }
-}
-
-function refusedError(name: SessionCodeName, identity: Identity): TunlError {
-  if (name === "AUTH_FAILED" || name === "REVOKED") {
-    const tunnel = identity.tunnel === undefined ? "this machine" : `tunnel "${identity.tunnel}"`;
-    return new TunlError("KEY_REFUSED", `The edge does not accept the key of ${tunnel}`, {
-      hint: "Ask the edge's owner; its log says why",
-    });
-  }
-  return new TunlError(name, `The edge refused the link: ${SESSION_CODES[name].sentence}`);
 }
 
 /** Nobody reads a proven socket yet: if what has to happen first fails, it must not stay open. */
