@@ -19,6 +19,8 @@ export const LIMITS = {
   helloRecords: "TLS records of a ClientHello",
   handshakeTime: "A TLS handshake, finished (timeouts.handshake)",
   refusedLinger: "A refused connection that does not close",
+  firstCertificateWaiters: "Handshakes that wait for the first certificate of their name",
+  firstCertificateTime: "The wait for it",
 
   // A visitor's connection (http.md §3.3)
   headTime: "A header section, from its first byte to its last (timeouts.head)",

@@ -22,10 +22,9 @@ import {
 } from "./admin/index.ts";
 import {
   CertificateTable,
-  type InternalAuthority,
   loadLinkCertificate,
-  readCertificateFiles,
-  startInternalAuthority,
+  startCertificates,
+  wantGranted,
 } from "./certificates/index.ts";
 import { drainEdge } from "./drain.ts";
 import { createGate } from "./gate.ts";
@@ -67,8 +66,6 @@ export interface Edge extends AsyncDisposable {
   drain(graceMs: number): Promise<void>;
 }
 
-/** So long before its end a certificate of the owner's is spoken of, ms. */
-const CERTIFICATE_ENDS_SOON_MS = 14 * 86_400_000;
 const DOMAINS_FILE = "domains.json";
 
 /**
@@ -93,8 +90,9 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     new Deadlines((error) => log.error("bug", `A deadline failed: ${String(error)}`)),
   );
   const certificates = new CertificateTable();
-  const authority = await startCertificates(options, domains, certificates, log);
-  if (authority !== undefined) stack.use(authority);
+  const { source, rootPemPath } = await startCertificates(options, domains, certificates, log);
+  stack.use(source);
+  wantGranted(source, state.store.snapshot);
   const registry = new Registry();
   let front: FrontDoor | undefined;
   const publicPort = (): number => front?.port ?? options.listen.port;
@@ -107,12 +105,8 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     fingerprint,
     publicPort,
     startedAt: new Date(),
-    cover: async (host) => authority?.grant(host),
-    wanted: (host) => {
-      authority
-        ?.grant(host)
-        .catch((error: unknown) => log.warn("certificate", `${host}: ${String(error)}`));
-    },
+    source,
+    wanted: (host) => source.want(host),
     certificates: () =>
       certificates.all.map(({ id, notAfter }) => ({
         name: id,
@@ -178,7 +172,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     onRefused: new RefusalLog(deadlines, log).note,
   });
   const loopMark = `tunl-${fingerprint}`;
-  const secure = { certificates, log, minVersion: "TLSv1.2" as const };
+  const secure = { certificates, source, log, minVersion: "TLSv1.2" as const };
   front = stack.use(
     await startFrontDoor({
       listen: options.listen,
@@ -186,7 +180,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
       timeouts: options.timeouts,
       deadlines,
       log,
-      isCovered: (name) => certificates.covers(name),
+      isCovered: (name) => certificates.covers(name) || source.arriving(name) !== undefined,
       visitors: createVisitorServer({
         ...secure,
         onVisitor: (socket, { tls, remote, covers }: SecureVisitor) => {
@@ -235,7 +229,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     fingerprint,
     domains,
     isNewState: state.isNew,
-    rootPemPath: authority?.rootPath,
+    rootPemPath,
     adminPath: options.adminPath,
     invite: (invitation) => invite(calls, invitation),
     get inProgress() {
@@ -299,42 +293,4 @@ function parseJson(text: string, path: string): unknown {
       },
     );
   }
-}
-
-/** What the owner's own certificates leave to be desired: visitors would meet it first. */
-function warnOfCertificates(
-  table: CertificateTable,
-  domains: readonly string[],
-  log: Logger,
-): void {
-  for (const domain of domains) {
-    const missing = [domain, `*.${domain}`].filter((name) => !table.names.includes(name));
-    if (missing.length === 0) continue;
-    const text = `No certificate names ${missing.join(" and ")}: those visitors are refused in the TLS handshake`;
-    log.warn("certificate", text, { domain, hint: "Add a certificate that names them" });
-  }
-  for (const { id, notAfter } of table.all) {
-    if (notAfter - Date.now() > CERTIFICATE_ENDS_SOON_MS) continue;
-    const day = new Date(notAfter).toISOString().slice(0, 10);
-    log.warn("certificate", `"${id}" expires on ${day}`, {
-      hint: "Renew it, then restart the edge",
-    });
-  }
-}
-
-/** Fills the table. Returns the authority in mode `internal`. */
-async function startCertificates(
-  options: EdgeOptions,
-  domains: readonly string[],
-  table: CertificateTable,
-  log: Logger,
-): Promise<InternalAuthority | undefined> {
-  if (options.certificates.mode === "internal") {
-    return startInternalAuthority({ stateDirectory: options.stateDirectory, domains, table, log });
-  }
-  for (const { certPath, keyPath } of options.certificates.pairs) {
-    table.put(await readCertificateFiles({ cert: certPath, key: keyPath }));
-  }
-  warnOfCertificates(table, domains, log);
-  return undefined;
 }

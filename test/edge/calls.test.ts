@@ -6,6 +6,7 @@ import {
   type CallContext,
   CallTraffic,
 } from "../../src/edge/admin/index.ts";
+import type { CertificateSource, CertificateState } from "../../src/edge/certificates/index.ts";
 import { LiveSession, Registry } from "../../src/edge/route/index.ts";
 import { Snapshot, type Store } from "../../src/edge/store/index.ts";
 import { TunlError } from "../../src/errors.ts";
@@ -20,6 +21,31 @@ const REFUSALS: Readonly<Record<string, string>> = {
   taken: "HOSTNAME_TAKEN",
   surplus: "HOSTNAME_LIMIT",
 };
+
+/** Certificates are there, but for `bad.…`, which the CA refuses. */
+class Certificates implements CertificateSource {
+  readonly wanted: string[] = [];
+
+  want(name: string): void {
+    this.wanted.push(name);
+  }
+
+  unwant(): void {}
+
+  async ready(name: string): Promise<void> {
+    if (name.startsWith("bad.")) throw new TunlError("CERTIFICATE_FAILED", "The CA said no");
+  }
+
+  arriving(): undefined {
+    return undefined;
+  }
+
+  state(name: string): CertificateState {
+    return { state: name.startsWith("bad.") ? "pending" : "ready" };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
 
 /** Claims wait until they are let through, one at a time. */
 class Claims {
@@ -49,6 +75,7 @@ class Claims {
 /** An edge as far as calls go, and one session of it. */
 class Desk {
   readonly claims = new Claims();
+  readonly certificates = new Certificates();
   /** Names of which the store was told that they are in use. */
   readonly touched: string[] = [];
   readonly live: LiveSession;
@@ -71,7 +98,7 @@ class Desk {
       fingerprint: "f",
       publicPort: () => 8443,
       startedAt: new Date(0),
-      cover: async () => undefined,
+      source: this.certificates,
       wanted: () => undefined,
       certificates: () => [],
       figures: () => ({}),
@@ -164,6 +191,22 @@ describe("calls", () => {
     expect(desk.touched).toEqual(served);
     events.ended();
     expect(desk.touched).toEqual([...served, ...served]);
+  });
+
+  test("an announcement tells of a certificate that is not there yet, and what comes of it", async () => {
+    const desk = new Desk();
+    const hosts = ["a.example.com", "bad.example.com"];
+    const { stream } = desk.call("announce", { hosts });
+    await desk.claims.pass();
+    await desk.claims.pass();
+    expect(desk.certificates.wanted).toEqual(hosts);
+    expect(told(stream)).toEqual([
+      "a.example.com granted",
+      "bad.example.com granted",
+      "bad.example.com pending",
+      "bad.example.com failed",
+    ]);
+    expect(desk.live.hosts).toEqual(hosts);
   });
 
   test("a call reset in the middle makes no further claims and serves nothing", async () => {

@@ -4,14 +4,15 @@ import type { IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
 import { reached } from "../../limits.ts";
 import type { LiveSession } from "../route/index.ts";
 import { isTexts } from "./body.ts";
+import { tellCertificate } from "./certificate-events.ts";
 import type { CallContext } from "./context.ts";
 
 /** Names of one announcement at most. */
 const HOSTS_MAX = 1_000;
 
 /**
- * A session says which names it serves: each is claimed, covered by a certificate, and told of by an event. The names
- * are served until the call or the session ends.
+ * A session says which names it serves: each is claimed and told of by an event, and so is its certificate as it
+ * comes. The names are served until the call or the session ends.
  */
 export function announce(
   context: CallContext,
@@ -39,12 +40,16 @@ export function announce(
     if (isOver) return;
     try {
       const { host } = await claim();
-      await context.cover(host);
       if (isOver) return;
       served.push(host);
       context.store.touchHost(host);
       live.announce(call, { hosts: [...served], takesRest: rest });
       call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
+      // A name below a `*.x` of this tunnel is granted without an entry of its own.
+      context.source.want(host);
+      tellCertificate(context.source, host, (state) => {
+        if (!isOver) call.event("certificate", state);
+      });
     } catch (error) {
       if (!(error instanceof TunlError)) throw error;
       if (!isOver)

@@ -1,5 +1,6 @@
 // This file is what calls work with: the edge behind them, who asks, and how they answer. http.md §5.4.
 import type { CallBody } from "../../exchange/index.ts";
+import type { CertificateSource } from "../certificates/index.ts";
 import type { LiveSession, Registry } from "../route/index.ts";
 import type { By, Store } from "../store/index.ts";
 import type { Body } from "./body.ts";
@@ -14,8 +15,8 @@ export interface CallContext {
   readonly fingerprint: string;
   readonly publicPort: () => number;
   readonly startedAt: Date;
-  /** Makes certificates cover a name; resolves when visitors can be served. */
-  readonly cover: (host: string) => Promise<void>;
+  /** Where certificates come from. */
+  readonly source: CertificateSource;
   /** A name was granted: a certificate is wanted for it, and nobody waits. */
   readonly wanted: (host: string) => void;
   readonly certificates: () => readonly { readonly name: string; readonly expiresAt: string }[];

@@ -12,6 +12,12 @@ import {
 import type { Logger } from "../../log.ts";
 import { type CertificateTable, contextOf } from "./certificates.ts";
 import { BACKDATE_MS, makeLeaf, makeRoot, type PemPair } from "./internal-ca.ts";
+import {
+  certificateFailed,
+  type CertificateSource,
+  type CertificateState,
+  waitUnless,
+} from "./source.ts";
 
 const LEAF_LIFE_MS = 7 * 86_400_000;
 /** After a failed renewal a leaf still has a third of its life; the next check tries again. */
@@ -36,7 +42,7 @@ export interface InternalAuthorityOptions {
  *
  * The root is the only thing on disk; leaves and their keys live in memory and are made again at each start.
  */
-export class InternalAuthority {
+export class InternalAuthority implements CertificateSource {
   readonly rootPath: string;
   readonly #root: PemPair;
   readonly #options: InternalAuthorityOptions;
@@ -45,6 +51,8 @@ export class InternalAuthority {
   /** Issues run one after the other, so that a grant during a renewal is no race. */
   #work: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
+  /** Names whose first leaf is being made. */
+  readonly #arriving = new Map<string, Promise<void>>();
 
   constructor(options: InternalAuthorityOptions, root: PemPair, rootPath: string) {
     this.#options = options;
@@ -78,6 +86,38 @@ export class InternalAuthority {
     await this.#add(name, [name]);
   }
 
+  want(name: string): void {
+    if (this.#options.table.covers(name) || this.#arriving.has(name)) return;
+    const made = this.grant(name)
+      .catch((error: unknown) => {
+        const text = `Making the certificate of "${name}" failed`;
+        this.#options.log.error("certificate", text, { name, error: String(error) });
+      })
+      .finally(() => this.#arriving.delete(name));
+    this.#arriving.set(name, made);
+  }
+
+  unwant(name: string): void {
+    this.revoke(name);
+  }
+
+  async ready(name: string, signal?: AbortSignal): Promise<void> {
+    const made = this.#arriving.get(name);
+    if (made !== undefined) await waitUnless(made, signal);
+    if (this.#options.table.covers(name)) return;
+    throw certificateFailed(name, "the edge's own authority made none; its log says why");
+  }
+
+  arriving(name: string): Promise<void> | undefined {
+    return this.#arriving.get(name);
+  }
+
+  state(name: string): CertificateState {
+    const found = this.#options.table.find(name);
+    if (found !== undefined) return { state: "ready", notAfter: found.notAfter };
+    return { state: this.#arriving.has(name) ? "pending" : "none" };
+  }
+
   /** Stops covering a name that was granted; the domains' own leaves stay. */
   revoke(name: string): void {
     if (this.#options.domains.includes(name) || !this.#leaves.delete(name)) return;
@@ -104,6 +144,10 @@ export class InternalAuthority {
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this[Symbol.dispose]();
   }
 
   /** Another grant's wildcard does not count: it may be revoked while this name stays granted. */

@@ -8,9 +8,9 @@
  */
 export { AEAD_SUITES, CertificateTable } from "./certificates.ts";
 export type { Certificate, Certificates } from "./certificates.ts";
-export { readCertificateFiles } from "./files.ts";
-export type { CertificateFiles } from "./files.ts";
-export { startInternalAuthority } from "./authority.ts";
-export type { InternalAuthority, InternalAuthorityOptions } from "./authority.ts";
+export { startCertificates } from "./start.ts";
+export type { StartedCertificates } from "./start.ts";
+export { wantGranted } from "./source.ts";
+export type { CertificateSource, CertificateState, GrantedNames, HostWatcher } from "./source.ts";
 export type { PemPair } from "./internal-ca.ts";
 export { loadLinkCertificate } from "./link-certificate.ts";

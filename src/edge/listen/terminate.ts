@@ -3,7 +3,13 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import { canonicalName } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import { AEAD_SUITES, type Certificate, type Certificates } from "../certificates/index.ts";
+import {
+  AEAD_SUITES,
+  type Certificate,
+  type Certificates,
+  type CertificateSource,
+} from "../certificates/index.ts";
+import { FirstCertificates } from "./first-certificate.ts";
 import { type Remote, remoteOf } from "./remote.ts";
 
 /** What is known of a visitor once its handshake is done: the TLS part of `VisitorPeer` (edge/request.ts). */
@@ -19,6 +25,8 @@ export interface SecureVisitor {
 
 export interface VisitorServerOptions {
   readonly certificates: Certificates;
+  /** First orders under way; none if absent. */
+  readonly source?: Pick<CertificateSource, "arriving">;
   /** `certificates.minVersion`. */
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
   readonly log: Logger;
@@ -32,7 +40,8 @@ export interface VisitorServerOptions {
  * It has no certificate of its own: what SNICallback does not answer fails, it never falls back (platform.md §3).
  */
 export function createVisitorServer(options: VisitorServerOptions): Server {
-  const { certificates, log } = options;
+  const { certificates, log, source } = options;
+  const first = new FirstCertificates((name) => source?.arriving(name));
   const server = createServer({
     minVersion: options.minVersion,
     ciphers: AEAD_SUITES,
@@ -42,11 +51,16 @@ export function createVisitorServer(options: VisitorServerOptions): Server {
     allowHalfOpen: true,
     SNICallback: (sent, answer) => {
       const serverName = canonicalName(sent);
-      const context = serverName === undefined ? undefined : certificates.contextFor(serverName);
-      // An error, not "no context": the front door has refused unknown names, so this one left the table just now.
-      if (context === undefined)
-        answer(new TunlError("UNKNOWN_NAME", "No certificate covers the name"));
-      else answer(null, context);
+      const answerNow = (): void => {
+        const context = serverName === undefined ? undefined : certificates.contextFor(serverName);
+        // An error, not "no context": the front door has refused unknown names, so this one left the table just now,
+        // or its first certificate did not come.
+        if (context === undefined)
+          answer(new TunlError("UNKNOWN_NAME", "No certificate covers the name"));
+        else answer(null, context);
+      };
+      if (serverName === undefined || certificates.covers(serverName)) answerNow();
+      else first.wait(serverName, answerNow);
     },
   });
   server.on("secureConnection", (socket) => {

@@ -1,6 +1,7 @@
 // This file is the state in memory: what gate and routing read on every handshake and stream. reliability.md §4 item 1; A-08.
 import { isBelow } from "../../address/index.ts";
 import type { Presence } from "../pipeline.ts";
+import type { HostWatcher } from "../certificates/index.ts";
 import type { GrantView } from "../route/index.ts";
 import { Groups } from "./groups.ts";
 import type { AccountRow, Change, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
@@ -34,6 +35,12 @@ export class Snapshot implements GrantView, Presence {
   readonly #tunnelsByAccount = new Groups<TunnelRow>();
   /** Set by the edge once everything that listens is there. */
   events: SnapshotEvents | undefined;
+  readonly #watchers: HostWatcher[] = [];
+
+  /** Tells of names as they are granted and released from now on. */
+  watchHosts(watcher: HostWatcher): void {
+    this.#watchers.push(watcher);
+  }
 
   /** Applies differences in order. For the store. */
   apply(changes: readonly Change[]): void {
@@ -194,6 +201,7 @@ export class Snapshot implements GrantView, Presence {
     if (row.host.startsWith("*.")) this.#wildcards.set(row.host.slice(2), row);
     if (row.random !== undefined)
       this.#randomHosts.set(randomOf(row.random.publicKey, row.random.target), row);
+    if (old === undefined) for (const watcher of this.#watchers) watcher.granted(row.host);
   }
 
   #removeHost(host: string): void {
@@ -205,6 +213,7 @@ export class Snapshot implements GrantView, Presence {
     if (row.random !== undefined)
       this.#randomHosts.delete(randomOf(row.random.publicKey, row.random.target));
     this.events?.hostGone(host);
+    for (const watcher of this.#watchers) watcher.released(host);
   }
 }
 
