@@ -30,6 +30,7 @@ import { drainEdge } from "./drain.ts";
 import { createGate } from "./gate.ts";
 import {
   createLinkServer,
+  FirstCertificates,
   createVisitorServer,
   type FrontDoor,
   Orphans,
@@ -172,7 +173,8 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     onRefused: new RefusalLog(deadlines, log).note,
   });
   const loopMark = `tunl-${fingerprint}`;
-  const secure = { certificates, source, log, minVersion: "TLSv1.2" as const };
+  const first = new FirstCertificates((name) => source.arriving(name), deadlines);
+  const secure = { certificates, first, log, minVersion: "TLSv1.2" as const };
   front = stack.use(
     await startFrontDoor({
       listen: options.listen,

@@ -1,4 +1,5 @@
 // This file is the visitors who came while the first certificate of their name is being ordered: they wait, a little and not too many. http.md §2; product.md §7.
+import type { Deadlines } from "../../deadlines.ts";
 import { reached } from "../../limits.ts";
 
 /** Handshakes that wait at a time: a quarter of all that may be pending, so that a slow CA keeps nobody else out. */
@@ -9,11 +10,13 @@ export const WAIT_MS = 10_000;
 /** The visitors of one edge that wait for a first certificate. */
 export class FirstCertificates {
   readonly #arriving: (name: string) => Promise<void> | undefined;
+  readonly #deadlines: Deadlines;
   #waiting = 0;
 
   /** @param arriving Settles when the first order of a name has ended; undefined where none is under way. */
-  constructor(arriving: (name: string) => Promise<void> | undefined) {
+  constructor(arriving: (name: string) => Promise<void> | undefined, deadlines: Deadlines) {
     this.#arriving = arriving;
+    this.#deadlines = deadlines;
   }
 
   /** Handshakes that wait now. */
@@ -35,14 +38,13 @@ export class FirstCertificates {
       if (isOver) return;
       isOver = true;
       this.#waiting -= 1;
-      clearTimeout(timer);
+      deadline.cancel();
       then();
     };
-    const timer = setTimeout(() => {
+    const deadline = this.#deadlines.schedule(WAIT_MS, () => {
       reached("firstCertificateTime");
       end();
-    }, WAIT_MS);
-    timer.unref();
+    });
     void arriving.then(end);
   }
 }

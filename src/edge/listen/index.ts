@@ -6,6 +6,7 @@
  *
  * @module
  */
+export { FirstCertificates } from "./first-certificate.ts";
 export { ARRIVAL_TIMEOUTS } from "./arrival.ts";
 export type { ArrivalTimeouts } from "./arrival.ts";
 export { bind } from "./bind.ts";

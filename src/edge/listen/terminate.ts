@@ -3,13 +3,8 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import { canonicalName } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
-import {
-  AEAD_SUITES,
-  type Certificate,
-  type Certificates,
-  type CertificateSource,
-} from "../certificates/index.ts";
-import { FirstCertificates } from "./first-certificate.ts";
+import { AEAD_SUITES, type Certificate, type Certificates } from "../certificates/index.ts";
+import type { FirstCertificates } from "./first-certificate.ts";
 import { type Remote, remoteOf } from "./remote.ts";
 
 /** What is known of a visitor once its handshake is done: the TLS part of `VisitorPeer` (edge/request.ts). */
@@ -25,8 +20,8 @@ export interface SecureVisitor {
 
 export interface VisitorServerOptions {
   readonly certificates: Certificates;
-  /** First orders under way; none if absent. */
-  readonly source?: Pick<CertificateSource, "arriving">;
+  /** Who waits for a first certificate; nobody if absent. */
+  readonly first?: FirstCertificates;
   /** `certificates.minVersion`. */
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
   readonly log: Logger;
@@ -40,8 +35,7 @@ export interface VisitorServerOptions {
  * It has no certificate of its own: what SNICallback does not answer fails, it never falls back (platform.md §3).
  */
 export function createVisitorServer(options: VisitorServerOptions): Server {
-  const { certificates, log, source } = options;
-  const first = new FirstCertificates((name) => source?.arriving(name));
+  const { certificates, log, first } = options;
   const server = createServer({
     minVersion: options.minVersion,
     ciphers: AEAD_SUITES,
@@ -59,7 +53,8 @@ export function createVisitorServer(options: VisitorServerOptions): Server {
           answer(new TunlError("UNKNOWN_NAME", "No certificate covers the name"));
         else answer(null, context);
       };
-      if (serverName === undefined || certificates.covers(serverName)) answerNow();
+      const isThere = serverName === undefined || certificates.covers(serverName);
+      if (isThere || first === undefined) answerNow();
       else first.wait(serverName, answerNow);
     },
   });

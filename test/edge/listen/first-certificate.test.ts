@@ -1,5 +1,6 @@
 // This file is the wait for a first certificate: who waits, how many, for how long.
-import { describe, expect, jest, test } from "bun:test";
+import { afterAll, describe, expect, jest, test } from "bun:test";
+import { Deadlines, STEP_MS } from "../../../src/deadlines.ts";
 import {
   FirstCertificates,
   MAX_WAITING,
@@ -8,8 +9,13 @@ import {
 import { reachedLimits } from "../../../src/limits.ts";
 
 describe("first certificate", () => {
+  const deadlines = new Deadlines((error) => {
+    throw error;
+  });
+  afterAll(() => deadlines[Symbol.dispose]());
+
   test("nobody waits for a name that nobody ordered", () => {
-    const first = new FirstCertificates(() => undefined);
+    const first = new FirstCertificates(() => undefined, deadlines);
     let isDone = false;
     first.wait("a.test", () => (isDone = true));
     expect([isDone, first.waiting]).toEqual([true, 0]);
@@ -17,7 +23,7 @@ describe("first certificate", () => {
 
   test("all who wait go on when the order ends; one more than may wait goes on at once", async () => {
     const order = Promise.withResolvers<void>();
-    const first = new FirstCertificates(() => order.promise);
+    const first = new FirstCertificates(() => order.promise, deadlines);
     let done = 0;
     for (let count = 0; count < MAX_WAITING; count++) first.wait("a.test", () => (done += 1));
     expect([done, first.waiting]).toEqual([0, MAX_WAITING]);
@@ -34,12 +40,13 @@ describe("first certificate", () => {
     jest.useFakeTimers();
     try {
       const order = Promise.withResolvers<void>();
-      const first = new FirstCertificates(() => order.promise);
+      const first = new FirstCertificates(() => order.promise, deadlines);
       let done = 0;
       first.wait("a.test", () => (done += 1));
       jest.advanceTimersByTime(WAIT_MS - 1);
       expect(done).toBe(0);
-      jest.advanceTimersByTime(1);
+      // The wheel turns in steps of 250 ms.
+      jest.advanceTimersByTime(2 * STEP_MS);
       expect([done, first.waiting]).toEqual([1, 0]);
       order.resolve();
       await order.promise;
