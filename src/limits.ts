@@ -92,6 +92,9 @@ export const LIMITS = {
   idleFrames: "Frames that change nothing in a while",
   forgottenFrames: "Answers waiting for streams that are over",
 
+  // The DNS (product.md §6)
+  dnsQuestions: "Messages to name servers that wait for a socket",
+
   // The process itself
   logRing: "Log lines that wait for a slow reader; the oldest are dropped",
 } as const satisfies Readonly<Record<string, string>>;

@@ -68,6 +68,7 @@ const ADAPTERS: Readonly<Record<string, string>> = {
   "reflect-metadata": "edge/certificates/",
   citty: "cli/command.ts",
   consola: "cli/pretty.ts",
+  dns2: "edge/dns/message.ts",
   re2js: "expression.ts",
   yaml: "config/document.ts",
 };

@@ -9,3 +9,9 @@
  */
 export type { Answer, DnsClient, ServerAddress, Zone, ZoneServer } from "./client.ts";
 export type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
+export { Exchanges } from "./exchange.ts";
+export { Lookup } from "./lookup.ts";
+export { Rfc2136 } from "./rfc2136.ts";
+export { findNameServers } from "./servers.ts";
+export type { NameServers } from "./servers.ts";
+export type { TsigKey } from "./tsig.ts";
