@@ -106,6 +106,7 @@ const OTHER_TIMERS: Readonly<Record<string, string>> = {
   "connector/uplink.ts": "the next dial",
   "edge/certificates/authority.ts": "renewal",
   "edge/dispatch.ts": "another look for stream credit, after 20 ms",
+  "edge/dns/exchange.ts": "the reply of a name server, which is asked again",
   "edge/sessions.ts": "sessions are noted as seen",
   "edge/store/backups.ts": "the next backup",
   "edge/store/last-seen.ts": "what was seen goes to the disk",
