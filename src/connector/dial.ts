@@ -105,7 +105,7 @@ class Dial {
     const only = addresses[0];
     if (only === undefined) return this.#fail(`"${host}" has no IPv${family} address`);
     if (addresses.length === 1) this.#limit(this.#options.connectTimeoutMs, only.host);
-    this.#cancelRace = race({ addresses, port }, true, {
+    this.#cancelRace = race({ addresses, port }, "racing", {
       connected: (socket, address) => this.#secure(socket, address?.host ?? host),
       failed: (errors) => this.#fail(refusal(errors, port), errors.at(-1)?.error),
     });

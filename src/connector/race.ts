@@ -1,10 +1,19 @@
-// This file is a TCP connect to several addresses, each with a head start over the next; the first success wins (RFC 8305 §5).
+// This file is a TCP connect to several addresses, each with a head start over the next or one after the other; the first success wins (RFC 8305 §5).
 import { connect, type Socket } from "node:net";
 
 import type { Address } from "./addresses.ts";
 
 /** How long an address is tried alone before the next one joins. */
 export const HEAD_START_MS = 250;
+
+/** One after the other: an address has at least so long, where the whole has it, ms. */
+const LEAST_SHARE_MS = 1_000;
+
+/**
+ * `racing`: each address has a head start. Else the next starts only when the one before has failed, or took its share of
+ * the time for all: an address that does not answer must not use up that of the others.
+ */
+export type Pace = "racing" | { readonly withinMs: number };
 
 /** Where to connect: a port on addresses, or a socket file. */
 export type Endpoint =
@@ -27,28 +36,29 @@ export interface RaceEvents {
 /**
  * Starts connecting. Events come asynchronously, exactly one of them, unless cancelled.
  *
- * @param isRacing False: the next address starts only when the one before has failed.
  * @returns Cancels the race: no event follows, every pending attempt is destroyed.
  */
-export function race(endpoint: Endpoint, isRacing: boolean, events: RaceEvents): () => void {
-  const run = new Race(endpoint, isRacing, events);
+export function race(endpoint: Endpoint, pace: Pace, events: RaceEvents): () => void {
+  const run = new Race(endpoint, pace, events);
   run.startNext();
   return () => run.cancel();
 }
 
 class Race {
   readonly #endpoint: Endpoint;
-  readonly #isRacing: boolean;
+  readonly #pace: Pace;
+  readonly #startedAt = performance.now();
   readonly #events: RaceEvents;
   readonly #pending = new Set<Socket>();
   readonly #errors: AttemptError[] = [];
   #next = 0;
   #isOver = false;
-  #headStart: Timer | undefined;
+  /** When the next address joins, or takes its turn. */
+  #turn: Timer | undefined;
 
-  constructor(endpoint: Endpoint, isRacing: boolean, events: RaceEvents) {
+  constructor(endpoint: Endpoint, pace: Pace, events: RaceEvents) {
     this.#endpoint = endpoint;
-    this.#isRacing = isRacing;
+    this.#pace = pace;
     this.#events = events;
   }
 
@@ -57,7 +67,7 @@ class Race {
   }
 
   startNext(): void {
-    clearTimeout(this.#headStart);
+    clearTimeout(this.#turn);
     if (this.#isOver || this.#next >= this.#count) return;
     const endpoint = this.#endpoint;
     const address = "path" in endpoint ? undefined : endpoint.addresses[this.#next];
@@ -78,14 +88,28 @@ class Race {
       this.#events.connected(socket, address);
       socket.off("error", onError);
     });
-    if (this.#isRacing && this.#next < this.#count) {
-      this.#headStart = setTimeout(() => this.startNext(), HEAD_START_MS);
+    if (this.#next >= this.#count) return;
+    if (this.#pace === "racing") {
+      this.#turn = setTimeout(() => this.startNext(), HEAD_START_MS);
+      return;
     }
+    const error = Object.assign(new Error("its share of the time is over"), { code: "ETIMEDOUT" });
+    this.#turn = setTimeout(
+      () => this.#attemptFailed(socket, { where, error }),
+      this.#share(this.#pace.withinMs),
+    );
+  }
+
+  /** What is left, by the addresses that are left, this one included. */
+  #share(withinMs: number): number {
+    const left = withinMs - (performance.now() - this.#startedAt);
+    const share = left / (this.#count - this.#next + 1);
+    return Math.max(share, Math.min(left, LEAST_SHARE_MS));
   }
 
   cancel(): void {
     this.#isOver = true;
-    clearTimeout(this.#headStart);
+    clearTimeout(this.#turn);
     for (const socket of this.#pending) socket.destroy();
     this.#pending.clear();
   }

@@ -151,7 +151,9 @@ class OriginDial {
         const text = `Cannot resolve ${this.#dialer.options.target.url}: ${reasonOf(endpoint)}`;
         return this.#fail("ORIGIN_UNREACHABLE", text);
       }
-      this.#cancelRace = race(endpoint, !this.#dialer.options.noHappyEyeballs, {
+      const { noHappyEyeballs, connectTimeoutMs } = this.#dialer.options;
+      const withinMs = connectTimeoutMs - (this.#dialer.now() - this.#startedAt);
+      this.#cancelRace = race(endpoint, noHappyEyeballs ? { withinMs } : "racing", {
         connected: (socket, address) => this.#connected(socket, address),
         failed: (errors) => this.#attemptFailed(errors),
       });

@@ -81,12 +81,19 @@ function hostOf(authority: string): string {
   return host.startsWith("[") ? host.slice(1, -1) : host;
 }
 
+const BLOCK = /-----BEGIN (?:X509 |TRUSTED )?CERTIFICATE-----[^-]*-----END [^-]*-----/g;
+
+/** Every certificate of a bundle has to be one: the library would leave a broken one out and say nothing. */
 function checkPem(text: string): void {
-  try {
-    void new X509Certificate(text);
-  } catch (cause) {
-    throw new TunlError("CA_POOL_INVALID", "The CA file holds no certificate in PEM form", {
-      cause,
-    });
+  const blocks = text.match(BLOCK) ?? [];
+  if (blocks.length === 0)
+    throw new TunlError("CA_POOL_INVALID", "The CA file holds no certificate in PEM form");
+  for (const [index, block] of blocks.entries()) {
+    try {
+      void new X509Certificate(block);
+    } catch (cause) {
+      const which = blocks.length === 1 ? "The certificate" : `Certificate ${index + 1}`;
+      throw new TunlError("CA_POOL_INVALID", `${which} of the CA file cannot be read`, { cause });
+    }
   }
 }

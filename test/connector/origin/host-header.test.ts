@@ -52,6 +52,8 @@ describe("making an origin", () => {
     };
     expect(make("8000", { hostHeader: { kind: "value", value: "a b" } })).toThrow("as Host");
     expect(make("https://a", { caPool: "not a certificate" })).toThrow("holds no certificate");
+    const broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    expect(make("https://a", { caPool: broken })).toThrow("cannot be read");
   });
 });
 
