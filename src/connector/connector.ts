@@ -1,6 +1,6 @@
 // This file is the private end put together: identity, uplink, ingress, announcement, control socket; start, drain, stop. product.md §1.1.
 import { type ControlBody, type ControlSocket, serveControlSocket } from "../control-socket.ts";
-import type { ConnectorOptions } from "../config/index.ts";
+import type { ConnectorOptions, IngressOptions } from "../config/index.ts";
 import { Deadlines } from "../deadlines.ts";
 import { readDescriptors, spareDescriptors } from "../descriptors.ts";
 import { TunlError } from "../errors.ts";
@@ -26,7 +26,7 @@ import { OriginService } from "./serve.ts";
 import { Services } from "./services.ts";
 import { tagFields } from "./tags.ts";
 import { Troubles } from "./trouble.ts";
-import { refuseUnserved, warningsFor } from "./unserved.ts";
+import { refuseTooManyNames, refuseUnserved, warningsFor } from "./unserved.ts";
 import { type Readiness, Uplink } from "./uplink.ts";
 import { findIdentity, type Identity } from "./who.ts";
 
@@ -58,6 +58,7 @@ export async function startConnector(
   events: ConnectorEvents,
 ): Promise<Connector> {
   refuseUnserved(options.ingress);
+  refuseTooManyNames([...options.hosts, ...ruledHosts(options.ingress)]);
   const identity = await findIdentity(options, Date.now());
   const sockets = new SocketAccount(spareDescriptors(await readDescriptors()));
   const connector = new RunningConnector(options, { identity, sockets }, log, events);
@@ -133,6 +134,8 @@ class RunningConnector implements Connector {
     );
     this.#events.edge(this.#identity.host, this.#identity.fingerprint);
     for (const warning of warningsFor(this.#options.ingress)) this.#events.notice(warning);
+    if ((this.#options.mostLinks ?? 1) > 1)
+      this.#events.notice("This version keeps one link, however many are allowed");
     // Nobody may be waiting on `done` yet when it rejects.
     this.done.catch(() => undefined);
     this.#uplink.run().then(
@@ -255,7 +258,7 @@ class RunningConnector implements Connector {
   #announce(session: Session, domain: string): void {
     const { name, hosts, ingress } = this.#options;
     const named = [...(name === undefined ? [] : [`${name}.${domain}`]), ...hosts];
-    const ruled = ingress.rules.map(({ hostname }) => hostname).filter((host) => host !== "");
+    const ruled = ruledHosts(ingress);
     const wanted = [...new Set([...named, ...ruled])];
     const hasFile = ingress.file !== undefined;
     // A name of its own is for whoever gave nothing but a TARGET.
@@ -314,6 +317,11 @@ class RunningConnector implements Connector {
       bytes: totals.bytes,
     };
   }
+}
+
+/** Names of rules, in their order; a rule for every host has none. */
+function ruledHosts({ rules }: IngressOptions): readonly string[] {
+  return rules.map(({ hostname }) => hostname).filter((host) => host !== "");
 }
 
 /** A wished name as ENROLL can carry it: at most 64 bytes of UTF-8, no character split. */

@@ -16,6 +16,22 @@ export function isServed(service: ServiceOptions): service is ServedService {
   return service.kind === "http" || service.kind === "unix" || service.kind === "static";
 }
 
+/** Names of one tunnel, as the edge counts them. */
+const MOST_NAMES = 1_000;
+
+/** @throws TunlError `CONFIG_INVALID`: more names than any tunnel can have; which of them were served would be chance. */
+export function refuseTooManyNames(hosts: readonly string[]): void {
+  const count = new Set(hosts).size;
+  if (count <= MOST_NAMES) return;
+  throw new TunlError(
+    "CONFIG_INVALID",
+    `Rules and flags have ${count} names, allowed ${MOST_NAMES}`,
+    {
+      hint: 'Use a wildcard such as "*.example.com", or several tunnels',
+    },
+  );
+}
+
 /** Reasons that a message names; the others are counted. */
 const MOST_NAMED = 5;
 

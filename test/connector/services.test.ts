@@ -9,7 +9,7 @@ import {
 } from "../../src/config/index.ts";
 import { HONOURED, SocketAccount } from "../../src/connector/origin/index.ts";
 import { Services } from "../../src/connector/services.ts";
-import { refuseUnserved, warningsFor } from "../../src/connector/unserved.ts";
+import { refuseTooManyNames, refuseUnserved, warningsFor } from "../../src/connector/unserved.ts";
 import { Deadlines } from "../../src/deadlines.ts";
 import { TestCa } from "./certificates.ts";
 
@@ -144,6 +144,12 @@ describe("what this build does not serve", () => {
   test("the others are served", () => {
     const served = ["8000", "wss://a", "unix:/a", "unix+tls:/a", "http_status:200", "hello_world"];
     expect(refusal(served.map((service) => ruleOf(service)))).toBeUndefined();
+  });
+
+  test("more names than a tunnel can have are refused, equal ones count once", () => {
+    const names = Array.from({ length: 1_000 }, (_, index) => `n${index}.example.com`);
+    expect(() => refuseTooManyNames([...names, ...names])).not.toThrow();
+    expect(() => refuseTooManyNames([...names, "one.more"])).toThrow("1001 names, allowed 1000");
   });
 
   test("what is not verified is said once for a service, and only where there is something to verify (S-63)", () => {

@@ -1,5 +1,5 @@
 // This file is the live sessions of the edge: which tunnel they belong to and which names they serve. http.md §5.4, §6.
-import { parsePattern, matchesPattern } from "../../address/index.ts";
+import { isBelow } from "../../address/index.ts";
 import type { Admission, Session } from "../../session/index.ts";
 
 /** What one announcement was granted. */
@@ -27,7 +27,9 @@ export class LiveSession {
   /** What each announcement in force was granted, by who made it: a new one does not end an older one. */
   readonly #announcements = new Map<object, Announced>();
   /** Exact names and `*.x` of all of them. */
-  #hosts: readonly string[] = [];
+  #hosts: ReadonlySet<string> = new Set();
+  /** What stands behind the `*.` of those. */
+  #parents: readonly string[] = [];
   #takesRest = false;
   /** Exchanges in progress; decides between replicas. */
   exchanges = 0;
@@ -61,7 +63,7 @@ export class LiveSession {
   }
 
   get hosts(): readonly string[] {
-    return this.#hosts;
+    return [...this.#hosts];
   }
 
   /** @param by Whose announcement it is; a later one of the same replaces it. */
@@ -77,21 +79,22 @@ export class LiveSession {
 
   #collect(): void {
     const all = [...this.#announcements.values()];
-    this.#hosts = [...new Set(all.flatMap(({ hosts }) => hosts))];
+    this.#hosts = new Set(all.flatMap(({ hosts }) => hosts));
+    this.#parents = [...this.#hosts].filter((host) => host.startsWith("*.")).map(parentOf);
     this.#takesRest = all.some(({ takesRest }) => takesRest);
     this.onChange();
   }
 
   /** Announced by its own name or by a wildcard above it; `rest` when only the catch-all takes it. */
   serves(host: string): "announced" | "rest" | undefined {
-    if (this.#hosts.includes(host)) return "announced";
-    for (const text of this.#hosts) {
-      if (!text.startsWith("*.")) continue;
-      const pattern = parsePattern(text);
-      if (pattern !== undefined && matchesPattern(pattern, host)) return "announced";
-    }
+    if (this.#hosts.has(host)) return "announced";
+    for (const parent of this.#parents) if (isBelow(host, parent)) return "announced";
     return this.#takesRest ? "rest" : undefined;
   }
+}
+
+function parentOf(wildcard: string): string {
+  return wildcard.slice(2);
 }
 
 const NOBODY: ReadonlySet<LiveSession> = new Set();
