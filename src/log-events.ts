@@ -56,6 +56,7 @@ export const EVENTS = {
   refused: { about: "The edge refused, dials go on slowly", fields: ["code", "hint"] },
   session: { about: "The other end broke the protocol", fields: ["code", "frameType"] },
   enrolled: { about: "A key was enrolled with a join line", fields: ["keyId"] },
+  revoked: { about: "A key is not in force any more, and its session ends", fields: ["keyId"] },
   "enrol.refused": {
     about: "A join line was refused, and why",
     fields: ["reason", "kind", "name"],
@@ -65,7 +66,7 @@ export const EVENTS = {
 
   // Names
   route: { about: "A public name leads to a service", fields: ["url", "service", "expression"] },
-  domain: { about: "A domain is not served any more", fields: ["hint"] },
+  domain: { about: "A domain or a name is not served any more", fields: ["hint"] },
   certificate: {
     about: "Where certificates come from, and what they lack",
     fields: ["name", "domain", "path", "error", "hint"],

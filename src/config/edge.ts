@@ -1,6 +1,7 @@
 // This file is `edge.yml` held against the option table: which keys are there, which are unknown, which this build lacks. product.md §3.1, §4.
 import type { Entry, Tree } from "./document.ts";
 import { parseTree } from "./document.ts";
+import { type FixedGrant, readGrants } from "./grants.ts";
 import { nearest } from "./nearest.ts";
 import type { Option } from "./option.ts";
 import { GROUPS_OFF, keysIn, optionOfKey, OPTIONS } from "./options.ts";
@@ -21,6 +22,8 @@ export interface EdgeFile {
   readonly values: ReadonlyMap<string, readonly FileValue[]>;
   /** `certificates.files`. */
   readonly pairs: readonly { readonly cert: FileValue; readonly key: FileValue }[];
+  /** `grants`. */
+  readonly grants: readonly FixedGrant[];
   readonly problems: readonly Problem[];
 }
 
@@ -33,12 +36,19 @@ export function readEdgeFile(text: string): EdgeFile {
   const reader = new EdgeFileReader(problems);
   if (tree !== undefined) reader.group("", tree);
   const isReadable = tree !== undefined || problems.length === 0;
-  return { isReadable, values: reader.values, pairs: reader.pairs, problems };
+  return {
+    isReadable,
+    values: reader.values,
+    pairs: reader.pairs,
+    grants: reader.grants,
+    problems,
+  };
 }
 
 class EdgeFileReader {
   readonly values = new Map<string, readonly FileValue[]>();
   readonly pairs: { cert: FileValue; key: FileValue }[] = [];
+  readonly grants: FixedGrant[] = [];
   readonly #problems: Problem[];
 
   constructor(problems: Problem[]) {
@@ -94,6 +104,7 @@ class EdgeFileReader {
       return;
     }
     if (option.kind === "pairs") this.#readPairs(key, option, value);
+    else if (option.kind === "grants") this.#readGrants(value);
     else this.#readTexts(key, option, value);
   }
 
@@ -133,6 +144,12 @@ class EdgeFileReader {
         );
       } else this.pairs.push({ cert, key: certKey });
     }
+  }
+
+  #readGrants(value: Tree): void {
+    const { grants, problems } = readGrants(value);
+    this.grants.push(...grants);
+    this.#problems.push(...problems);
   }
 
   #unknown(group: string, name: string, span: Span): void {

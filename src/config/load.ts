@@ -22,6 +22,7 @@ import type {
   EdgeOptions,
   InviteOptions,
   LogOptions,
+  NameOptions,
   OwnerOptions,
 } from "./types.ts";
 import { resolvePath } from "./values.ts";
@@ -79,6 +80,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
     kernelTuning: settings.text("kernelTuning") !== "off",
     limits: {
       connectionsPerIp: settings.number("limits.connectionsPerIp"),
+      connectorsPerTunnel: must(settings, "limits.connectorsPerTunnel"),
       memory: settings.number("limits.memory"),
       acceptPerIp: acceptLimit(reading),
       concurrent: must(settings, "limits.concurrent"),
@@ -97,7 +99,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
       writeStallMs: must(settings, "timeouts.writeStall"),
       upgradeIdleMs: must(settings, "timeouts.upgradeIdle"),
     },
-    reservedNames: settings.texts("names.reserved"),
+    names: nameOptions(reading),
     accessLog: isOn(settings.text("log.access"), input.isTerminal),
   };
   return { options, log: logOptions(settings, input, true), configName: reading.source?.name };
@@ -324,6 +326,18 @@ function certificateOptions(
       hint: "Add --cert FILE and --key FILE, or certificates.files in edge.yml",
     });
   return { mode: "files", pairs };
+}
+
+function nameOptions({ settings, placed }: Reading): NameOptions {
+  return {
+    reserved: settings.texts("names.reserved"),
+    claim: settings.text("names.claim") as NameOptions["claim"],
+    style: settings.isOn("names.random")
+      ? (settings.text("names.style") as NameOptions["style"])
+      : undefined,
+    keepMs: must(settings, "names.keep"),
+    fixed: placed?.file.grants ?? [],
+  };
 }
 
 function acceptLimit({ settings, placed }: Reading): EdgeOptions["limits"]["acceptPerIp"] {

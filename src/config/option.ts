@@ -28,7 +28,8 @@ export type Kind =
   | "integer"
   | "choice"
   | "boolean"
-  | "pairs"; // list of {cert, key}; in files only
+  | "pairs" // list of {cert, key}; in files only
+  | "grants"; // list of {tunnel, hosts}; in files only
 
 /** One flag, one key of `edge.yml`, or both. */
 export interface Option {

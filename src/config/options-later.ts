@@ -25,16 +25,12 @@ export const LATER_FLAGS: readonly Option[] = [
 
 /** Known keys that this build does not have; a group stands for everything in it. */
 export const LATER_KEYS: readonly Option[] = [
-  ...laterKeys(1, "publicAddresses install resume dns grants hosts"),
+  ...laterKeys(1, "publicAddresses install resume dns hosts"),
   ...laterKeys(
     1,
     "certificates.email certificates.agreeToTerms certificates.directories certificates.eab certificates.challenge",
   ),
-  ...laterKeys(
-    1,
-    "certificates.wildcard certificates.keyType certificates.minVersion names.random names.style names.claim names.keep",
-  ),
-  ...laterKeys(1, "limits.connectorsPerTunnel"),
+  ...laterKeys(1, "certificates.wildcard certificates.keyType certificates.minVersion"),
   ...laterKeys(
     2,
     "adminTokenFile adminRemote ports policies identity mail trustedProxies proxyProtocol limits.requests limits.bandwidth metrics dashboard",

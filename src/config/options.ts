@@ -2,12 +2,14 @@
 import type { CommandName, Option } from "./option.ts";
 import { CONNECT_OPTIONS, EVERYWHERE_OPTIONS } from "./options-connect.ts";
 import { EDGE_KEYS, EDGE_OPTIONS, INVITE_OPTIONS } from "./options-edge.ts";
+import { NAMES_KEYS } from "./options-names.ts";
 import { LATER_FLAGS, LATER_KEYS } from "./options-later.ts";
 
 /** Every row, in the order of --help. */
 export const OPTIONS: readonly Option[] = [
   ...EDGE_OPTIONS,
   ...EDGE_KEYS,
+  ...NAMES_KEYS,
   ...INVITE_OPTIONS,
   ...CONNECT_OPTIONS,
   ...EVERYWHERE_OPTIONS,

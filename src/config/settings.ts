@@ -64,7 +64,12 @@ export class Settings {
       const isOfCommand =
         option.commands.includes(input.command) ||
         (input.command === "edge" && option.key !== undefined);
-      if (option.isBuilt && (isOfCommand || isOfFile) && option.kind !== "pairs")
+      if (
+        option.isBuilt &&
+        (isOfCommand || isOfFile) &&
+        option.kind !== "pairs" &&
+        option.kind !== "grants"
+      )
         this.#take(option);
     }
   }

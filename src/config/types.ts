@@ -1,5 +1,6 @@
 // This file is what the two ends run with: validated, in milliseconds and bytes, with absolute paths.
 import type { HostHeaderOptions, IngressOptions } from "./ingress/types.ts";
+import type { FixedGrant } from "./grants.ts";
 import type { Address } from "./values.ts";
 
 /** Where certificates come from. */
@@ -13,6 +14,7 @@ export type CertificateOptions =
 /** Limits on visitors; undefined is off. product.md §3.1. */
 export interface EdgeLimits {
   readonly connectionsPerIp: number | undefined;
+  readonly connectorsPerTunnel: number;
   /** Buffers of all streams, bytes; undefined: a part of the machine's memory. */
   readonly memory: number | undefined;
   readonly acceptPerIp: { readonly perSecond: number; readonly burst: number } | undefined;
@@ -37,6 +39,18 @@ export interface EdgeTimeouts {
   readonly upgradeIdleMs: number;
 }
 
+/** Who may have which name. product.md §3.1 `names` and `grants`, §6. */
+export interface NameOptions {
+  /** Labels that no tunnel claims; a trailing `*` stands for any ending. */
+  readonly reserved: readonly string[];
+  readonly claim: "invited" | "all" | "none";
+  /** How random names look; undefined: there are none. */
+  readonly style: "two-words" | "three-words" | "hex" | undefined;
+  /** How long a claimed name stays unused with its tunnel, ms. */
+  readonly keepMs: number;
+  readonly fixed: readonly FixedGrant[];
+}
+
 /** What an edge runs with. */
 export interface EdgeOptions {
   readonly version: string;
@@ -56,8 +70,7 @@ export interface EdgeOptions {
   readonly kernelTuning: boolean;
   readonly limits: EdgeLimits;
   readonly timeouts: EdgeTimeouts;
-  /** Labels that no tunnel claims; a trailing `*` stands for any ending. */
-  readonly reservedNames: readonly string[];
+  readonly names: NameOptions;
   /** True: the edge writes a log line `request` for each request. */
   readonly accessLog: boolean;
 }

@@ -102,6 +102,7 @@ function read(
     case "boolean":
       return Object.hasOwn(BOOLEANS, text) ? BOOLEANS[text] : undefined;
     case "pairs":
+    case "grants":
       return undefined;
     default:
       option.kind satisfies never;
@@ -231,6 +232,8 @@ function form(option: Option): string {
       return "true or false";
     case "pairs":
       return "a list such as [{cert: chain.pem, key: key.pem}]";
+    case "grants":
+      return "a list such as [{tunnel: my-tunnel, hosts: [app.example.com]}]";
     default:
       option.kind satisfies never;
       return "";

@@ -43,6 +43,8 @@ import {
   startPlainListener,
   Visitors,
 } from "./listen/index.ts";
+import { NameKeeper } from "./name-keeper.ts";
+import { Revocation } from "./revocation.ts";
 import { Registry } from "./route/index.ts";
 import { createService } from "./serve.ts";
 import { Sessions } from "./sessions.ts";
@@ -75,13 +77,13 @@ const DOMAINS_FILE = "domains.json";
  */
 export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge> {
   await using stack = new AsyncDisposableStack();
-  const { stateDirectory } = options;
+  const { stateDirectory, names } = options;
   const domains = await domainsOf(options);
   const state = stack.use(
     await openState({
       directory: stateDirectory,
-      rules: { domains, reserved: options.reservedNames, claim: "invited", fixed: [] },
-      style: "two-words",
+      rules: { domains, reserved: names.reserved, claim: names.claim, fixed: names.fixed },
+      style: names.style,
       log,
     }),
   );
@@ -102,12 +104,11 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     store: state.store,
     registry,
     domains,
-    reserved: options.reservedNames,
+    reserved: names.reserved,
     fingerprint,
     publicPort,
     startedAt: new Date(),
     source,
-    wanted: (host) => source.want(host),
     certificates: () =>
       certificates.all.map(({ id, notAfter }) => ({
         name: id,
@@ -137,6 +138,19 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     accessLog: options.accessLog,
   });
   const traffic = new CallTraffic();
+  const keeper = stack.use(
+    new NameKeeper({
+      ...{ store: state.store, registry, deadlines, log },
+      ...{ keepMs: names.keepMs, fixed: names.fixed },
+    }),
+  );
+  const revocation = new Revocation({
+    ...{ snapshot: state.store.snapshot, registry, deadlines, log, now: () => state.store.now() },
+    onTunnelMade: (name) => keeper.tunnelMade(name),
+  });
+  state.store.snapshot.events = revocation;
+  state.store.snapshot.watchHosts({ granted: () => undefined, released: () => service.revoke() });
+  await keeper.start();
   const sessions = new Sessions({
     key: state.key,
     gate: createGate({ store: state.store, log, domains, publicPort }),
@@ -145,6 +159,9 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     version: options.version,
     memory: options.limits.memory,
     isTuning: options.kernelTuning,
+    connectorsPerTunnel: options.limits.connectorsPerTunnel,
+    onAttached: (live) => revocation.attached(live),
+    onDetached: (live) => revocation.detached(live),
     onCall: (call, live) => answerCall(calls, traffic, call, live),
     onProven: (socket) => front?.excuseLink(socket),
     onFailedProof: (address) => front?.strikeLink(address),

@@ -41,12 +41,20 @@ export interface AwaitingReply {
   checkFirstByte(now: number, firstByteMs: number): void;
 }
 
+/** A request in progress. */
+export interface InProgress {
+  /** Its name is no longer its tunnel's: it ends at once, at both ends. */
+  revoke(): void;
+  /** UUID of the tunnel that has it; undefined while it waits for one. */
+  readonly tunnelId: string | undefined;
+}
+
 /** What all requests of an edge share. */
 export class Pipeline {
   readonly options: ServeOptions;
   /** Requests that wait for a session. */
   readonly hold: Hold;
-  readonly #inProgress = new Map<string, number>();
+  readonly #inProgress = new Map<string, Set<InProgress>>();
   readonly #lines = new LineBuffer();
   #date = "";
   #dateAt = Number.NEGATIVE_INFINITY;
@@ -80,27 +88,39 @@ export class Pipeline {
     return seenAt !== undefined && Date.now() - seenAt <= EXPECTED_BACK_MS;
   }
 
-  /** False: the hostname has as many requests in progress as it may. */
-  begin(host: string): boolean {
-    const count = this.#inProgress.get(host) ?? 0;
-    if (count >= this.options.concurrent) {
-      reached("concurrent");
-      return false;
-    }
-    this.#inProgress.set(host, count + 1);
+  /** True: the hostname has as many requests in progress as it may. */
+  isFull(host: string): boolean {
+    if ((this.#inProgress.get(host)?.size ?? 0) < this.options.concurrent) return false;
+    reached("concurrent");
     return true;
   }
 
-  finish(host: string): void {
-    const count = this.#inProgress.get(host) ?? 0;
-    if (count <= 1) this.#inProgress.delete(host);
-    else this.#inProgress.set(host, count - 1);
+  begin(host: string, request: InProgress): void {
+    const requests = this.#inProgress.get(host);
+    if (requests === undefined) this.#inProgress.set(host, new Set([request]));
+    else requests.add(request);
+  }
+
+  finish(host: string, request: InProgress): void {
+    const requests = this.#inProgress.get(host);
+    if (requests?.delete(request) && requests.size === 0) this.#inProgress.delete(host);
+  }
+
+  /** Names changed hands: requests whose name is not their tunnel's any more end. */
+  revoke(): void {
+    for (const [host, requests] of [...this.#inProgress]) {
+      const owner = this.options.grants.ownerOf(host);
+      for (const request of [...requests]) {
+        const { tunnelId } = request;
+        if (owner === undefined || (tunnelId !== undefined && tunnelId !== owner)) request.revoke();
+      }
+    }
   }
 
   /** Requests in progress over all hostnames. */
   get inProgress(): number {
     let sum = 0;
-    for (const count of this.#inProgress.values()) sum += count;
+    for (const { size } of this.#inProgress.values()) sum += size;
     return sum;
   }
 

@@ -22,6 +22,8 @@ export interface Service {
   readonly parked: number;
   readonly waiting: number;
   readonly unanswered: number;
+  /** Names changed hands: what is in progress for a tunnel that lost its name ends. */
+  revoke(): void;
   /** No session comes any more: those that wait for one are told so, and nobody waits from now on. */
   stopHolding(): void;
 }
@@ -47,9 +49,14 @@ export function createService(options: ServeOptions): Service {
     serve: (visit) => {
       const { host } = visit.request;
       if (options.grants.ownerOf(host) === undefined) refuse(pipeline, visit, "NO_ROUTE");
-      else if (!pipeline.begin(host)) refuse(pipeline, visit, "HOST_BUSY");
-      else new ServedRequest(pipeline, visit).start();
+      else if (pipeline.isFull(host)) refuse(pipeline, visit, "HOST_BUSY");
+      else {
+        const served = new ServedRequest(pipeline, visit);
+        pipeline.begin(host, served);
+        served.start();
+      }
     },
+    revoke: () => pipeline.revoke(),
     stopHolding: () => pipeline.hold.close(),
   };
 }

@@ -12,14 +12,16 @@ import {
 } from "../exchange/index.ts";
 import { logRequest } from "./access-log.ts";
 import { Dispatch, type Dispatchable } from "./dispatch.ts";
-import type { AwaitingReply, Pipeline, ReplyFields } from "./pipeline.ts";
+import type { AwaitingReply, InProgress, Pipeline, ReplyFields } from "./pipeline.ts";
 import { answer, type AnswerCode, ANSWERS, contextOf, hex } from "./reply.ts";
 import type { LiveSession } from "./route/index.ts";
 import { headOf, Upload } from "./upload.ts";
 import type { ReplyEvents, Visit } from "./visit.ts";
 
 /** One request in progress: joins the visitor's side (body, reply) with the tunnel's (exchange). */
-export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingReply, Dispatchable {
+export class ServedRequest
+  implements RequesterEvents, ReplyEvents, AwaitingReply, Dispatchable, InProgress
+{
   readonly #pipeline: Pipeline;
   readonly #visit: Visit;
   readonly #dispatch: Dispatch;
@@ -113,6 +115,21 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     reached("firstByte");
     this.#exchange?.abort(EXCHANGE_CODES.TIMEOUT);
     this.#fail("ORIGIN_TIMEOUT");
+  }
+
+  // What the state says: InProgress
+
+  get tunnelId(): string | undefined {
+    return this.#dispatch.live?.admission.id;
+  }
+
+  revoke(): void {
+    if (this.#isOver) return;
+    this.#exchange?.abort(EXCHANGE_CODES.REVOKED);
+    if (!this.#isAnswered) return this.#fail("NO_ROUTE");
+    // An upgraded connection has two directions, of which one may have ended.
+    if (!this.#isGone && (!this.#hasEnded || this.#status === 101)) this.#visit.reply.cut("reset");
+    this.#over();
   }
 
   // What the tunnel says
@@ -240,7 +257,7 @@ export class ServedRequest implements RequesterEvents, ReplyEvents, AwaitingRepl
     this.#pipeline.awaiting.delete(this);
     this.#dispatch.end();
     if (this.#isLongLived) this.#pipeline.longLived -= 1;
-    this.#pipeline.finish(this.host);
+    this.#pipeline.finish(this.host, this);
     if (this.#pipeline.options.accessLog) this.#log();
   }
 

@@ -23,8 +23,8 @@ import {
   type Proven,
   Session,
   SESSION_CODES,
-  type SessionCodeName,
   SESSIONS_PER_TUNNEL,
+  type SessionCodeName,
   type SessionTrace,
 } from "../session/index.ts";
 import type { Remote } from "./listen/index.ts";
@@ -54,6 +54,11 @@ export interface SessionsOptions {
   readonly onProven: (socket: TLSSocket) => void;
   /** A proof failed: the source gets a strike. */
   readonly onFailedProof: (address: string) => void;
+  /** A session is in the registry, or no longer. */
+  readonly onAttached: (live: LiveSession) => void;
+  readonly onDetached: (live: LiveSession) => void;
+  /** Sessions that one tunnel may have. */
+  readonly connectorsPerTunnel: number;
   /** A session of this key is here: on attach, on detach, every 5 minutes. */
   readonly onSeen: (live: LiveSession) => void;
 }
@@ -160,7 +165,9 @@ export class Sessions {
     const others = [...this.#options.registry.of(admission.id)].filter(
       (live) => !isReplaced(live, proven),
     );
-    if (others.length < SESSIONS_PER_TUNNEL) return undefined;
+    const most =
+      admission.kind === "tunnel" ? this.#options.connectorsPerTunnel : SESSIONS_PER_TUNNEL;
+    if (others.length < most) return undefined;
     reached("sessionsPerTunnel");
     return "LIMIT";
   }
@@ -207,6 +214,7 @@ export class Sessions {
     const text = `${admission.kind} "${admission.name}" from ${remote.address}`;
     scoped.info("connected", text, { visitor: remote.address });
     onSeen(live);
+    this.#options.onAttached(live);
     if (this.#isDraining) session.close(SESSION_CODES.SHUTDOWN.code, "The edge stops");
   }
 
@@ -214,6 +222,7 @@ export class Sessions {
     if (!this.#live.delete(live)) return;
     this.#options.onSeen(live);
     this.#options.registry.remove(live);
+    this.#options.onDetached(live);
     const text = `${live.admission.kind} "${live.admission.name}"${reason === "" ? "" : `: ${reason}`}`;
     // A connector that said goodbye is no fault; one that fell silent may be.
     if (isAnnounced) log.info("disconnected", text);

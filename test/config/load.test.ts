@@ -83,6 +83,7 @@ describe("load", () => {
       kernelTuning: true,
       limits: {
         connectionsPerIp: 256,
+        connectorsPerTunnel: 8,
         memory: undefined,
         acceptPerIp: { perSecond: 20, burst: 60 },
         concurrent: 1_000,
@@ -101,7 +102,13 @@ describe("load", () => {
         writeStallMs: 30_000,
         upgradeIdleMs: 0,
       },
-      reservedNames: ["www", "mail", "ns1", "ns2", "autoconfig", "autodiscover", "_*"],
+      names: {
+        reserved: ["www", "mail", "ns1", "ns2", "autoconfig", "autodiscover", "_*"],
+        claim: "invited",
+        style: "two-words",
+        keepMs: 30 * 86_400_000,
+        fixed: [],
+      },
       accessLog: false,
     });
     expect(log).toEqual({

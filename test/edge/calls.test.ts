@@ -99,7 +99,6 @@ class Desk {
       publicPort: () => 8443,
       startedAt: new Date(0),
       source: this.certificates,
-      wanted: () => undefined,
       certificates: () => [],
       figures: () => ({}),
     };

@@ -17,8 +17,6 @@ export interface CallContext {
   readonly startedAt: Date;
   /** Where certificates come from. */
   readonly source: CertificateSource;
-  /** A name was granted: a certificate is wanted for it, and nobody waits. */
-  readonly wanted: (host: string) => void;
   readonly certificates: () => readonly { readonly name: string; readonly expiresAt: string }[];
   /** Entries of every table of the edge, and the bytes it holds. */
   readonly figures: () => CallBody;

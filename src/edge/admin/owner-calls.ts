@@ -19,7 +19,6 @@ export const grantCall: Call = async (context, _caller, body) => {
   const granted: CallBody[] = [];
   for (const text of hosts) {
     const { host, how } = await context.store.grantHost(tunnel, text);
-    context.wanted(host);
     granted.push({ host, how });
   }
   return { tunnel: { id: row?.id, name: row?.name }, hosts: granted };

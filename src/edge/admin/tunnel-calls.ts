@@ -17,7 +17,6 @@ export const tunnelCreate: Call = async (context, caller, body) => {
   };
   if (order.label === "") order.label = order.name;
   const { tunnel, key, hosts } = await context.store.tunnels.create(keyOf(caller), order);
-  for (const { host } of hosts) context.wanted(host);
   return {
     tunnel: { id: tunnel.id, name: tunnel.name },
     keyId: key.keyId,

@@ -6,12 +6,10 @@ import type { GrantView } from "../route/index.ts";
 import { Groups } from "./groups.ts";
 import type { AccountRow, Change, HostRow, KeyRow, Owner, TunnelRow } from "./records.ts";
 
-/** What hears of changes as they are applied: sessions and requests that end with a row. */
+/** What hears of keys and tunnels as they change: sessions end with their key. */
 export interface SnapshotEvents {
   /** A key was written: new, seen, or not in force any more. */
   key(row: KeyRow): void;
-  /** A name belongs to nobody from now on, or to another tunnel. */
-  hostGone(host: string): void;
   /** A tunnel is new. */
   tunnelMade(row: TunnelRow): void;
 }
@@ -212,7 +210,6 @@ export class Snapshot implements GrantView, Presence {
     if (host.startsWith("*.")) this.#wildcards.delete(host.slice(2));
     if (row.random !== undefined)
       this.#randomHosts.delete(randomOf(row.random.publicKey, row.random.target));
-    this.events?.hostGone(host);
     for (const watcher of this.#watchers) watcher.released(host);
   }
 }
