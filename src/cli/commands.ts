@@ -37,11 +37,43 @@ export const COMMANDS: readonly CommandRow[] = [
   },
   {
     name: "edge invite",
-    summary: "Prints a join line for one more machine; asks the running edge",
+    summary: "Prints a line for one more machine or account; asks the running edge",
     positionals: [],
     examples: [
       "tunl edge invite",
+      "tunl edge invite --account --scope '*.bob.example.com'",
       "tunl edge invite --name bob --host '*.bob.example.com' --ttl 1h",
+    ],
+  },
+  {
+    name: "edge grant",
+    summary: "Gives names to a tunnel, reserved and foreign ones too",
+    positionals: [
+      { name: "TUNNEL", about: "Name or UUID of the tunnel", isNeeded: true },
+      {
+        name: "HOST",
+        about: "Name, or *.x for every name below x",
+        isNeeded: true,
+        isList: true,
+      },
+    ],
+    examples: ["tunl edge grant my-tunnel www.example.com"],
+  },
+  {
+    name: "edge revoke",
+    summary: "Takes back keys, a line or a name; what is live ends at once",
+    positionals: [
+      {
+        name: "WHAT",
+        about: "Tunnel, account, key as LABEL or TUNNEL/LABEL, line or its code, or name",
+        isNeeded: true,
+        takesLine: true,
+      },
+    ],
+    examples: [
+      "tunl edge revoke my-tunnel/laptop",
+      "tunl edge revoke app.example.com",
+      "tunl edge revoke tunl://example.com/FINGERPRINT/CODE",
     ],
   },
   {

@@ -18,6 +18,7 @@ const LABELS: Readonly<Record<number, string>> = {
 /** Exit code of each error code; what is not here is unexpected: 1. */
 export const EXITS: Readonly<Record<string, number>> = {
   USAGE: 2,
+  AMBIGUOUS: 2,
   DOMAIN_REQUIRED: 2,
   TARGET_INVALID: 2,
   TARGET_UNSUPPORTED: 2,
@@ -37,6 +38,10 @@ export const EXITS: Readonly<Record<string, number>> = {
   KEY_REFUSED: 4,
   HOSTNAME_NOT_GRANTED: 4,
   HOSTNAME_LIMIT: 4,
+  TUNNEL_LIMIT: 4,
+  KEY_LIMIT: 4,
+  CALL_LIMIT: 4,
+  NOT_ALLOWED: 4,
   EDGE_UNREACHABLE: 5,
   EDGE_NOT_RUNNING: 5,
   PORT_FORBIDDEN: 6,
@@ -58,6 +63,9 @@ export const EXITS: Readonly<Record<string, number>> = {
   LOG_FILE: 6,
   PID_FILE: 6,
   HOSTNAME_TAKEN: 7,
+  NAME_TAKEN: 7,
+  CODE_NOT_FOUND: 7,
+  TUNNEL_CONNECTED: 7,
   NOT_FOUND: 7,
   TUNNEL_NOT_FOUND: 7,
   KEY_NOT_FOUND: 7,
@@ -69,10 +77,17 @@ export function exitCodeOf(error: unknown): number {
   return EXITS[error.code] as number;
 }
 
+const FOUND: Readonly<Record<string, string>> = {
+  HOSTNAME_TAKEN: "taken",
+  NAME_TAKEN: "taken",
+  TUNNEL_CONNECTED: "in use",
+};
+
 /** Label of an error: what kind of failure its exit code says. */
 export function labelOf(error: unknown): string {
-  // The one error of its exit code where something was found.
-  if (error instanceof TunlError && error.code === "HOSTNAME_TAKEN") return "taken";
+  // The errors of their exit code where something was found.
+  const found = error instanceof TunlError ? FOUND[error.code] : undefined;
+  if (found !== undefined) return found;
   return LABELS[exitCodeOf(error)] as string;
 }
 

@@ -1,4 +1,4 @@
-// This file is `tunl edge invite`: asks the running edge for a join line. product.md §2.1.
+// This file is `tunl edge invite`: asks the running edge for a join line or a login line. product.md §2.1.
 import { loadInvite } from "../config/index.ts";
 import { TunlError } from "../errors.ts";
 import { clockTime } from "./clock.ts";
@@ -7,12 +7,14 @@ import { call } from "./control.ts";
 import { printAnswer, printJson } from "./print.ts";
 
 export default command("edge invite", async (invocation) => {
-  const { adminPath, isJson, name, hosts, ttlMs, uses } = loadInvite(loadInput(invocation));
+  const options = loadInvite(loadInput(invocation));
+  const { adminPath, isJson, name, hosts, ttlMs, uses, isAccount } = options;
   const answer = await call(adminPath, "invite", {
     ...(name !== undefined && { name }),
     hosts,
     ttlMs,
     uses,
+    ...(isAccount && { account: true }),
   });
   const line = answer["line"];
   const expiresAt = new Date(
@@ -25,11 +27,15 @@ export default command("edge invite", async (invocation) => {
     );
   }
   if (isJson) {
-    await printJson({ line, expiresAt: expiresAt.toISOString(), uses, hosts, name });
+    await printJson({ line, expiresAt: expiresAt.toISOString(), uses, hosts, name, isAccount });
     return;
   }
   const works = uses === 1 ? "once" : `${uses} times`;
+  const [todo, words] = isAccount
+    ? ["Log in", "tunl login"]
+    : ["Connect a machine", "tunl connect 8000 --join"];
+  const until = clockTime(expiresAt, new Date());
   await printAnswer(
-    `Connect a machine with this line. It works ${works}, until ${clockTime(expiresAt, new Date())}:\n  tunl connect 8000 --join ${line}\n`,
+    `${todo} with this line. It works ${works}, until ${until}:\n  ${words} ${line}\n`,
   );
 });

@@ -190,18 +190,30 @@ export function loadConnect(
 export function loadInvite(input: LoadInput): InviteOptions {
   const reading = read("edge invite", input);
   const { settings } = reading;
+  const isAccount = settings.isOn("account");
+  const [given, other] = isAccount ? ["scope", "host"] : ["host", "scope"];
+  if (settings.texts(other as string).length > 0) {
+    throw usage({
+      message: `--${other} is given ${isAccount ? "with" : "without"} --account`,
+      hint: `Write --${given} for ${isAccount ? "what an account's tunnels may claim" : "the names of a join line"}`,
+    });
+  }
   return {
     adminPath: adminPath(reading),
     isJson: settings.isOn("json"),
     name: settings.text("name"),
-    hosts: settings.texts("host"),
+    hosts: settings.texts(given as string),
     ttlMs: must(settings, "ttl"),
     uses: must(settings, "uses"),
+    isAccount,
   };
 }
 
+/** Commands that only need to know where to ask. */
+export type OwnerCommand = "status" | "edge grant" | "edge revoke";
+
 /** Reads where the control sockets are. @throws TunlError `USAGE`, `SOCKET_PATH_TOO_LONG`, ConfigError. */
-export function loadOwner(command: "status", input: LoadInput): OwnerOptions {
+export function loadOwner(command: OwnerCommand, input: LoadInput): OwnerOptions {
   const reading = read(command, input);
   const { settings, places: found } = reading;
   const isChosen = settings.origin("admin") !== undefined;

@@ -4,6 +4,8 @@
 export const COMMAND_NAMES = [
   "edge",
   "edge invite",
+  "edge grant",
+  "edge revoke",
   "connect",
   "tunnel run",
   "status",
@@ -92,9 +94,21 @@ export const EDGE: readonly CommandName[] = ["edge"];
 export const INVITE: readonly CommandName[] = ["edge invite"];
 export const CONNECT: readonly CommandName[] = ["connect", "tunnel run"];
 /** Commands that have to know where the edge's control socket is. */
-export const OWNER: readonly CommandName[] = ["edge", "edge invite", "status"];
+export const OWNER: readonly CommandName[] = [
+  "edge",
+  "edge invite",
+  "edge grant",
+  "edge revoke",
+  "status",
+];
 /** Commands that answer with data. */
-export const ANSWERS: readonly CommandName[] = ["edge invite", "status", "version"];
+export const ANSWERS: readonly CommandName[] = [
+  "edge invite",
+  "edge grant",
+  "edge revoke",
+  "status",
+  "version",
+];
 
 /** A row that works. */
 export const BUILT = { phase: 1, isBuilt: true } as const;

@@ -1,5 +1,5 @@
 // This file is the rows of the option table that this build does not have: known names, refused by name. product.md, first paragraph.
-import { CONNECT, EDGE, INVITE } from "./option.ts";
+import { CONNECT, EDGE } from "./option.ts";
 import type { CommandName, Option, Refusal } from "./option.ts";
 
 const NO_TOKENS: Refusal = {
@@ -11,7 +11,6 @@ const NO_TOKENS: Refusal = {
 export const LATER_FLAGS: readonly Option[] = [
   ...laterFlags(1, EDGE, "email agree-tos acme-ca acme-staging dns public-address resume"),
   ...laterFlags(2, EDGE, "metrics dashboard trusted-proxy proxy-protocol tcp-ports udp-ports"),
-  ...laterFlags(1, INVITE, "account scope"),
   ...laterFlags(1, CONNECT, "config links ha proxy"),
   ...laterFlags(1, CONNECT, "token-file token", NO_TOKENS),
   ...laterFlags(

@@ -3,6 +3,7 @@ import type { CommandName, Option } from "./option.ts";
 import { CONNECT_OPTIONS, EVERYWHERE_OPTIONS } from "./options-connect.ts";
 import { EDGE_KEYS, EDGE_OPTIONS, INVITE_OPTIONS } from "./options-edge.ts";
 import { NAMES_KEYS } from "./options-names.ts";
+import { ACCOUNT_OPTIONS } from "./options-owner.ts";
 import { LATER_FLAGS, LATER_KEYS } from "./options-later.ts";
 
 /** Every row, in the order of --help. */
@@ -11,6 +12,7 @@ export const OPTIONS: readonly Option[] = [
   ...EDGE_KEYS,
   ...NAMES_KEYS,
   ...INVITE_OPTIONS,
+  ...ACCOUNT_OPTIONS,
   ...CONNECT_OPTIONS,
   ...EVERYWHERE_OPTIONS,
   ...LATER_FLAGS,

@@ -138,6 +138,8 @@ export interface InviteOptions {
   readonly hosts: readonly string[];
   readonly ttlMs: number;
   readonly uses: number;
+  /** True: a login line, and `hosts` is what the account's tunnels may claim. */
+  readonly isAccount: boolean;
 }
 
 /** Where log lines go and how they look. */

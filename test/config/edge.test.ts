@@ -76,8 +76,7 @@ certificates:
     "store",
     "metrics",
     "certificates.email",
-    "limits.connectorsPerTunnel",
-    "names.claim",
+    "limits.bandwidth",
   ])("refuses %s by name", (key) => {
     const [last, ...groups] = key.split(".").toReversed();
     const text = groups.reduce((inner, group) => `${group}: {${inner}}`, `${last}: {}`);

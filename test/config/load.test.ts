@@ -445,6 +445,7 @@ describe("load", () => {
       hosts: ["*.x.com"],
       ttlMs: 900_000,
       uses: 3,
+      isAccount: false,
     });
     expect(loadOwner("status", given({ file }))).toEqual({
       adminPath: "/run/own.sock",

@@ -41,7 +41,7 @@ function amount({ kind }: Option, value: number): string {
 
 /** The form a value has, with its bounds. */
 function formOf(option: Option): string {
-  if (option.kind === "boolean") return "";
+  if (option.kind === "boolean") return option.flag === undefined ? "true or false" : "";
   const list = option.isRepeatable ? ", repeatable" : "";
   const { min, max } = option;
   const bounds =
@@ -52,7 +52,8 @@ function formOf(option: Option): string {
 }
 
 function defaultOf(option: Option): string {
-  if (option.default === undefined || option.kind === "boolean") return "";
+  const isFlag = option.kind === "boolean" && option.flag !== undefined;
+  if (option.default === undefined || isFlag) return "";
   return tick(option.default);
 }
 
@@ -116,6 +117,10 @@ export const TABLES: Readonly<
   "flags of edge invite": {
     head: FLAG_HEAD,
     rows: flagRows(["edge invite"], (option) => !isEverywhere(option)),
+  },
+  "flags of edge grant and revoke": {
+    head: FLAG_HEAD,
+    rows: flagRows(["edge grant", "edge revoke"], (option) => !isEverywhere(option)),
   },
   "flags of connect": {
     head: FLAG_HEAD,
