@@ -27,6 +27,7 @@ function viewOf(hosts: Readonly<Record<string, string>>): Snapshot {
           createdAt: 1,
           usedAt: 1,
           isFixed: false,
+          proof: undefined,
         },
       },
     ]);
@@ -147,10 +148,18 @@ describe("claims", () => {
     ]) {
       expect({ host, decision: claim(host, scope) }).toEqual({ host, decision: "notGranted" });
     }
-    // A name outside the domains needs proof, which a claim does not carry.
-    expect(claim("shop.other.net", scope)).toBe("notGranted");
     expect(claim("app.example.com", scope)).toBe("free");
     expect(claim("www.app.example.com", scope)).toBe("free");
+  });
+
+  test("take a name outside of the domains only where the scope means it", () => {
+    expect(claim("shop.other.net", ["*.other.net"])).toBe("free");
+    expect(claim("*.shop.other.net", ["*.other.net"])).toBe("free");
+    expect(claim("shop.other.net", ["shop.other.net"])).toBe("free");
+    expect(claim("shop.other.net", [])).toBe("notGranted");
+    expect(claim("other.net", ["*.other.net"])).toBe("notGranted");
+    // Above a domain of the edge nothing is foreign.
+    expect(claim("*.com", ["*.com"])).toBe("notGranted");
   });
 
   test("take nothing of another tunnel, above or below", () => {

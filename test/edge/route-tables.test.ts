@@ -105,6 +105,7 @@ describe("tables of hosts (S-21)", () => {
           createdAt: 1,
           usedAt: 1,
           isFixed: false,
+          proof: undefined,
         },
       })),
     );

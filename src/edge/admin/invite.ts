@@ -63,11 +63,14 @@ function assertServable(host: string, { domains, reserved }: CallContext): void 
   if (parsePattern(host) === undefined) return; // The store says what is wrong with it.
   const reason = impossibleScope({ domains, reserved }, host);
   if (reason === undefined) return;
-  const zones = domains.join(" or ");
-  throw reason === "foreign"
-    ? new TunlError("USAGE", `"${host}" is no name below ${zones}, which this edge serves`, {
-        hint: `Write --host app.${domains[0]}, or start the edge with --domain for that zone too`,
-      })
+  throw reason === "bare"
+    ? new TunlError(
+        "USAGE",
+        `"${host}" is this edge's own domain or above it, expected a name below`,
+        {
+          hint: `Write --host app.${domains[0]}, or give it away with tunl edge grant TUNNEL ${host}`,
+        },
+      )
     : new TunlError("USAGE", `"${host}" has a reserved label, expected another one`, {
         hint: `Choose another name, or leave the label out of names.reserved in edge.yml`,
       });

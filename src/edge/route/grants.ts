@@ -119,17 +119,19 @@ export function randomBase(rules: NameRules, scope: readonly string[]): string |
  * Decides why a pattern of a key's scope could never be claimed, whoever has the key.
  *
  * @param host Exact name or `*.x`, canonical.
- * @returns `foreign` outside of the domains, `reserved` for a label only a grant gives; undefined when it can be.
+ * @returns `bare` for a domain itself or what is above it, `reserved` for a label only a grant gives; undefined when it can
+ *   be. Names outside of the domains can, with their owner's proof.
  */
 export function impossibleScope(
   rules: Pick<NameRules, "domains" | "reserved">,
   host: string,
-): "foreign" | "reserved" | undefined {
+): "bare" | "reserved" | undefined {
   const pattern = parsePattern(host);
-  if (pattern === undefined) return "foreign";
+  if (pattern === undefined) return "bare";
   const label = ownLabel(rules, pattern);
   if (label !== undefined) return isReserved(label.name, rules.reserved) ? "reserved" : undefined;
-  return pattern.isWildcard && rules.domains.includes(pattern.host) ? undefined : "foreign";
+  if (isForeign(rules, pattern)) return undefined;
+  return pattern.isWildcard && rules.domains.includes(pattern.host) ? undefined : "bare";
 }
 
 /**
@@ -152,8 +154,9 @@ export function isWithinScope(
 function isClaimable(rules: NameRules, scope: readonly string[], pattern: HostPattern): boolean {
   if (rules.claim === "none") return false;
   const label = ownLabel(rules, pattern);
-  // A name outside the domains needs its owner's proof, which a claim does not carry (product.md §6 item 3).
-  if (label === undefined) return false;
+  // A name outside the domains has to be meant by name; whose it is, is proven in the DNS (product.md §6 item 3).
+  if (label === undefined)
+    return isForeign(rules, pattern) && scope.some((text) => isInScope(text, pattern));
   if (isReserved(label.name, rules.reserved) || UUID.test(label.name)) return false;
   const isOneLabel = !pattern.isWildcard && label.isWhole;
   if (scope.length === 0 || rules.claim === "all") {
@@ -184,6 +187,19 @@ function ownLabel(
   const labels = host.slice(0, host.length - nearest.length - 1);
   const name = labels.slice(labels.lastIndexOf(".") + 1);
   return { name, isWhole: name === labels };
+}
+
+/**
+ * True for a custom domain: a name outside of the domains, which its owner has to prove. What stands above a domain of the
+ * edge is none.
+ */
+export function isForeign(
+  rules: Pick<NameRules, "domains">,
+  { host, isWildcard }: HostPattern,
+): boolean {
+  return rules.domains.every(
+    (domain) => host !== domain && !isBelow(host, domain) && !(isWildcard && isBelow(domain, host)),
+  );
 }
 
 /** `<uuid>.<domain>` is what custom domains point at (product.md §6 item 3). */

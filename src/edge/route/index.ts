@@ -12,6 +12,7 @@ export {
   type FixedGrant,
   type GrantView,
   impossibleScope,
+  isForeign,
   isGranted,
   isWithinScope,
   type NameRules,

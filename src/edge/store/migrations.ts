@@ -95,7 +95,30 @@ ALTER TABLE keys ADD COLUMN replaced_by BLOB REFERENCES keys (public_key);
 ALTER TABLE hosts ADD COLUMN is_fixed INTEGER NOT NULL DEFAULT 0 CHECK (is_fixed IN (0, 1));
 `;
 
-const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
+/**
+ * The proof of names outside of the domains: when it was last seen, and since when it is missing; names of before keep the
+ * trust they had until they are looked at. Records that the edge made in the DNS, which outlive the name they were made for
+ * until they are removed there.
+ */
+const VERSION_3 = `
+ALTER TABLE hosts ADD COLUMN proof TEXT CHECK (proof IN ('proven', 'suspended'));
+ALTER TABLE hosts ADD COLUMN proof_at INTEGER;
+ALTER TABLE hosts ADD COLUMN proof_failed_at INTEGER;
+UPDATE hosts SET proof = 'proven';
+
+CREATE TABLE dns_records (
+  name TEXT NOT NULL,
+  type TEXT NOT NULL,
+  value TEXT NOT NULL,
+  host TEXT NOT NULL,
+  tunnel TEXT NOT NULL REFERENCES tunnels (id),
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (name, type, value)
+) STRICT;
+CREATE INDEX dns_records_of_host ON dns_records (host);
+`;
+
+const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
 
 /** The version this build writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

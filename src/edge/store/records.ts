@@ -55,6 +55,29 @@ export type HostRow = {
   readonly usedAt: number;
   /** Granted by the edge's configuration. */
   readonly isFixed: boolean;
+  /** Of a name outside of the domains; undefined: it never was seen. */
+  readonly proof: HostProof | undefined;
+};
+
+/** That whoever owns a name in the DNS wants this tunnel to have it (product.md §6 item 3). */
+export type HostProof = {
+  /** `suspended`: it was missing for too long, and the name is served no more until it is back. */
+  readonly state: "proven" | "suspended";
+  /** When it was last seen; undefined for a name of before proofs were asked for. */
+  readonly at: number | undefined;
+  /** Since when it is missing. */
+  readonly failedSince: number | undefined;
+};
+
+/** A record in the DNS that the edge made, and what for. */
+export type MadeRecord = {
+  readonly name: string;
+  readonly type: string;
+  readonly value: string;
+  readonly host: string;
+  /** UUID. */
+  readonly tunnel: string;
+  readonly createdAt: number;
 };
 
 export type CodeRow = {
@@ -213,6 +236,21 @@ export interface Calls {
   };
   /** Revokes every key of a tunnel and ends the codes that would make more. */
   shutTunnel: { body: { readonly tunnel: string }; value: readonly KeyRow[] };
+  /** Claims a name for a tunnel of the account that asks. */
+  claimRoute: {
+    body: { readonly by: By; readonly tunnel: string; readonly host: string };
+    value: HostRow;
+  };
+  /** Frees a name of a tunnel of the account that asks; undefined where it has no such name. */
+  releaseRoute: { body: { readonly by: By; readonly host: string }; value: HostRow | undefined };
+  /** Undefined where the name is not that tunnel's any more. */
+  setProof: {
+    body: { readonly host: string; readonly tunnel: string; readonly proof: HostProof };
+    value: HostRow | undefined;
+  };
+  keepRecord: { body: Omit<MadeRecord, "createdAt">; value: undefined };
+  forgetRecord: { body: Pick<MadeRecord, "name" | "type" | "value">; value: undefined };
+  listRecords: { body: undefined; value: readonly MadeRecord[] };
   seen: { body: Seen; value: undefined };
   listCodes: { body: undefined; value: readonly CodeRow[] };
   listAudit: { body: { readonly limit: number }; value: readonly AuditRow[] };

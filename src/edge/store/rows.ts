@@ -6,6 +6,7 @@ import type {
   CodeRow,
   HostRow,
   KeyRow,
+  MadeRecord,
   Owner,
   TunnelRow,
 } from "./records.ts";
@@ -80,7 +81,29 @@ export function hostOf(row: SqlRow): HostRow {
       : undefined,
     createdAt: count(row["created_at"]),
     usedAt: count(row["used_at"]),
+    proof: proofOf(row),
     isFixed: row["is_fixed"] === 1,
+  };
+}
+
+function proofOf(row: SqlRow): HostRow["proof"] {
+  const state = row["proof"] as "proven" | "suspended" | null;
+  if (state === null) return undefined;
+  return {
+    state,
+    at: optional(row["proof_at"], count),
+    failedSince: optional(row["proof_failed_at"], count),
+  };
+}
+
+export function recordOf(row: SqlRow): MadeRecord {
+  return {
+    name: text(row["name"]),
+    type: text(row["type"]),
+    value: text(row["value"]),
+    host: text(row["host"]),
+    tunnel: text(row["tunnel"]),
+    createdAt: count(row["created_at"]),
   };
 }
 

@@ -10,6 +10,14 @@ import { addKey, revokeKeys, rotateKey } from "./keys.ts";
 import { takeLock } from "./lock.ts";
 import type { AuditRow, CallName, Calls, Change } from "./records.ts";
 import { auditOf, readAll } from "./rows.ts";
+import {
+  claimRoute,
+  forgetRecord,
+  keepRecord,
+  listRecords,
+  releaseRoute,
+  setProof,
+} from "./routes.ts";
 import { Transaction } from "./transaction.ts";
 import { createTunnel, deleteTunnel, shutTunnel } from "./tunnels.ts";
 import { TunlError } from "../../errors.ts";
@@ -38,6 +46,12 @@ const CALLS: {
   rotateKey,
   revokeKeys,
   shutTunnel,
+  claimRoute,
+  releaseRoute,
+  setProof,
+  keepRecord,
+  forgetRecord,
+  listRecords,
   seen,
   listAudit,
 };

@@ -8,8 +8,10 @@ import type {
   Calls,
   CodeRow,
   Enrolled,
+  HostProof,
   HostRow,
   KeyRow,
+  MadeRecord,
   MadeTunnel,
   Owner,
   Rotated,
@@ -119,6 +121,28 @@ export interface TunnelChanges {
   shut(tunnel: string): Promise<readonly KeyRow[]>;
 }
 
+/** Changes to names by the DNS: claims of accounts, proofs, and which records the edge made. product.md §6. */
+export interface RouteChanges {
+  /**
+   * Makes a name a tunnel's on behalf of its account.
+   *
+   * @param by Public key of the account.
+   * @param tunnel UUID.
+   * @throws TunlError as `claimHost`; `TUNNEL_NOT_FOUND`.
+   */
+  claim(by: Uint8Array, tunnel: string, host: string): Promise<HostRow>;
+  /** Frees a name of the account; undefined where it has no such name. */
+  release(by: By, host: string): Promise<HostRow | undefined>;
+  /** Undefined where the name is not that tunnel's any more. */
+  setProof(row: Pick<HostRow, "host" | "tunnel">, proof: HostProof): Promise<HostRow | undefined>;
+  /** Remembers a record before it is made: what may be there must not be forgotten. */
+  keepRecord(record: Omit<MadeRecord, "createdAt">): Promise<void>;
+  /** After it was removed. */
+  forgetRecord(record: Pick<MadeRecord, "name" | "type" | "value">): Promise<void>;
+  /** All of them, the oldest first. */
+  records(): Promise<readonly MadeRecord[]>;
+}
+
 /**
  * The edge's memory.
  *
@@ -169,6 +193,8 @@ export interface Store extends AsyncDisposable {
 
   /** Changes to tunnels and keys. */
   readonly tunnels: TunnelChanges;
+  /** Changes to names by the DNS. */
+  readonly routes: RouteChanges;
   /** Revokes a key for ever; in force as soon as the promise resolves. @throws TunlError `KEY_NOT_FOUND`. */
   revokeKey(owner: Owner, keyId: string): Promise<KeyRow>;
   /**

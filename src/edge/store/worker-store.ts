@@ -23,6 +23,7 @@ import type {
   EnrolRequest,
   HostOwner,
   IssuedCode,
+  RouteChanges,
   Store,
   StoreCondition,
   StoreOptions,
@@ -30,6 +31,7 @@ import type {
 } from "./store.ts";
 import { LastSeen } from "./last-seen.ts";
 import { WorkerLine } from "./worker-line.ts";
+import { WorkerRoutes } from "./worker-routes.ts";
 import { WorkerTunnels } from "./worker-tunnels.ts";
 
 const MIN_TTL_MS = 1_000;
@@ -61,6 +63,7 @@ class WorkerStore implements Store {
   readonly #lastSeen: LastSeen;
   readonly #backups: Backups;
   readonly tunnels: TunnelChanges;
+  readonly routes: RouteChanges;
 
   constructor(line: WorkerLine, snapshot: Snapshot, options: StoreOptions) {
     this.snapshot = snapshot;
@@ -68,6 +71,7 @@ class WorkerStore implements Store {
     this.#options = options;
     this.#wallClock = options.wallClock ?? Date.now;
     this.tunnels = new WorkerTunnels(line, snapshot, options.rules, this.#wallClock);
+    this.routes = new WorkerRoutes(line, snapshot, options.rules, this.#wallClock);
     this.#lastSeen = new LastSeen(
       (batch) => line.call("seen", batch, this.#wallClock()),
       options.log,

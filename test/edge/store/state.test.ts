@@ -79,14 +79,14 @@ describe("state", () => {
     await prepare(directory.path);
     using database = new Database(join(directory.path, "state.db"), { readonly: true });
     expect(database.query("PRAGMA journal_mode").get()).toEqual({ journal_mode: "wal" });
-    expect(database.query("PRAGMA user_version").get()).toEqual({ user_version: 2 });
+    expect(database.query("PRAGMA user_version").get()).toEqual({ user_version: 3 });
     const tables = database
       .query(
         "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name",
       )
       .all();
     expect(tables.map((row) => (row as { name: string }).name)).toEqual([
-      ...["accounts", "audit", "code_uses", "codes", "hosts", "keys", "tunnels"],
+      ...["accounts", "audit", "code_uses", "codes", "dns_records", "hosts", "keys", "tunnels"],
     ]);
   });
 
