@@ -16,7 +16,15 @@ export const SCOPE_FIELDS = ["tunnel", "account"] as const;
 export const EVENTS = {
   // Life of a process
   start: { about: "The process starts", fields: ["version", "label"] },
-  config: { about: "The configuration file in use", fields: ["file"] },
+  config: {
+    about: "The configuration file in use, and what in it has no effect",
+    fields: ["file"],
+  },
+  "config.warning": {
+    about: "Something in the configuration that is not as it may seem",
+    fields: ["file", "line", "column", "severity", "code", "hint"],
+    label: "config",
+  },
   "config.rejected": {
     about: "A mistake in the configuration, which is not used",
     fields: ["file", "line", "column", "severity", "code", "hint"],

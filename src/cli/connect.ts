@@ -12,6 +12,7 @@ import type { ConnectorOptions, Loaded } from "../config/index.ts";
 import type { ConnectorEvents, OriginTrouble, RequestLine } from "../connector/index.ts";
 import { TunlError } from "../errors.ts";
 import { command, loadInput } from "./command.ts";
+import { tellConfiguration } from "./configuration.ts";
 import { messageOf } from "./failure.ts";
 import { live } from "./lifecycle.ts";
 import type { Output } from "./output.ts";
@@ -21,12 +22,14 @@ export default command("connect", async (invocation) => {
 });
 
 /** Runs a connector until it is told to stop. */
-export async function runConnector({ options, log }: Loaded<ConnectorOptions>): Promise<void> {
+export async function runConnector(loaded: Loaded<ConnectorOptions>): Promise<void> {
+  const { options, log } = loaded;
   await live(log, async (output, stay) => {
     output.log.info("start", `tunl ${VERSION}  connector  ${options.label}`, {
       version: VERSION,
       label: options.label,
     });
+    tellConfiguration(output, loaded);
     const { startConnector } = await import("../connector/index.ts");
     const teller = new Teller(output, options);
     warnOfProxy(output);

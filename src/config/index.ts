@@ -8,7 +8,11 @@
  * @module
  */
 export { COMMIT, PLATFORM, VERSION } from "./build.ts";
-export { loadConnect, loadEdge, loadInvite, loadOwner } from "./load.ts";
+export { checkConfig, checkEdge, checkRules } from "./check.ts";
+export type { CheckedFile, CheckedRules } from "./check.ts";
+export { loadConnect } from "./load-connect.ts";
+export type { ConnectCommand } from "./load-connect.ts";
+export { loadEdge, loadInvite, loadOwner } from "./load.ts";
 export type { Loaded, LoadInput } from "./load.ts";
 export { parseTarget } from "./ingress/target.ts";
 export type { Target } from "./ingress/target.ts";
@@ -34,7 +38,7 @@ export { OPTIONS, optionsOf } from "./options.ts";
 export { reasonOf } from "./files.ts";
 export { showPath, surroundings } from "./paths.ts";
 export type { Surroundings } from "./paths.ts";
-export { ConfigError, formatProblem, formatProblems, problemFields } from "./report.ts";
+export { ConfigError, formatProblem, formatProblems, mostUrgent, problemFields } from "./report.ts";
 export type { Problem, Source, Span } from "./report.ts";
 export { usage } from "./settings.ts";
 export type { Flags } from "./settings.ts";

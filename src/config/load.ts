@@ -1,13 +1,10 @@
 // This file is the way from the user's words to what a command runs with: read, parse, validate, look at every named file. product.md §4.
-import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { TunlError } from "../errors.ts";
-import { checkListeners, joinLine, withKey } from "./checks.ts";
+import { checkListeners, withKey } from "./checks.ts";
 import { readEdgeFile } from "./edge.ts";
+import type { EdgeFile } from "./edge.ts";
 import { checkFile, findFile, readText } from "./files.ts";
-import { parseTarget } from "./ingress/target.ts";
-import { ORIGIN_REQUEST_DEFAULTS } from "./ingress/types.ts";
-import type { HostHeaderOptions } from "./ingress/types.ts";
 import { COMMAND_NAMES } from "./option.ts";
 import type { CommandName } from "./option.ts";
 import { MAX_SOCKET_PATH, places, showPath } from "./paths.ts";
@@ -18,7 +15,6 @@ import { Settings, usage } from "./settings.ts";
 import type { Flags, PlacedFile } from "./settings.ts";
 import type {
   CertificateOptions,
-  ConnectorOptions,
   EdgeOptions,
   InviteOptions,
   LogOptions,
@@ -44,12 +40,16 @@ export interface Loaded<Options> {
   readonly log: LogOptions;
   /** The configuration file that was used, as shown to people. */
   readonly configName: string | undefined;
+  /** What is worth knowing about that file and lets the program start. */
+  readonly warnings?: { readonly source: Source; readonly problems: readonly Problem[] };
+  /** What stands in it without effect; for level debug. */
+  readonly notes?: readonly string[];
 }
 
 interface Reading {
   readonly settings: Settings;
   readonly places: Places;
-  readonly placed: PlacedFile | undefined;
+  readonly placed: (PlacedFile & { readonly file: EdgeFile }) | undefined;
   readonly source: Source | undefined;
   readonly problems: Problem[];
 }
@@ -103,87 +103,6 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
     accessLog: isOn(settings.text("log.access"), input.isTerminal),
   };
   return { options, log: logOptions(settings, input, true), configName: reading.source?.name };
-}
-
-/** The commands that run a connector. */
-export type ConnectCommand = "connect" | "tunnel run";
-
-/**
- * Reads what `tunl connect` and `tunl tunnel run` run with.
- *
- * @param target TARGET; undefined: what the configuration file says.
- * @throws TunlError `USAGE`, `BAD_JOIN_LINE`, `SOCKET_PATH_TOO_LONG`, ConfigError for an unreadable file.
- */
-export function loadConnect(
-  input: LoadInput,
-  target: string | undefined,
-  pid: number,
-  command: ConnectCommand = "connect",
-): Loaded<ConnectorOptions> {
-  const { settings, places: found } = read(command, input);
-  if (target === undefined) {
-    throw usage({
-      message: `tunl ${command} has no TARGET, and config.yml is not in this build yet`,
-      hint: "Say what to serve, such as: tunl connect 8000",
-    });
-  }
-  const caPath = settings.text("ca");
-  const ca = caPath === undefined ? undefined : readText(caPath, "--ca");
-  const typedHost = settings.text("host-header") ?? "keep";
-  const hostHeader: HostHeaderOptions =
-    typedHost === "keep" || typedHost === "origin"
-      ? { kind: typedHost }
-      : { kind: "value", value: typedHost };
-  const family = settings.text("edge-ip");
-  const options: ConnectorOptions = {
-    version: VERSION,
-    target,
-    ingress: {
-      rules: [
-        {
-          hostname: "",
-          path: undefined,
-          service: parseTarget(target),
-          originRequest: {
-            ...ORIGIN_REQUEST_DEFAULTS,
-            hostHeader,
-            originServerName: settings.text("origin-server-name"),
-            caPool: ca,
-            noTlsVerify: !settings.isOn("tls-verify"),
-          },
-          allowAmbiguousPaths: false,
-        },
-      ],
-      file: undefined,
-    },
-    join: joinLine(settings),
-    edge: settings.address("edge"),
-    tunnel: settings.text("tunnel"),
-    credentialsPath: settings.text("credentials"),
-    name: settings.text("name"),
-    hosts: settings.texts("host"),
-    hostHeader,
-    originTls: {
-      isVerified: settings.isOn("tls-verify"),
-      ca,
-      serverName: settings.text("origin-server-name"),
-    },
-    edgeFamily: family === "4" ? 4 : family === "6" ? 6 : "auto",
-    waitMs: settings.number("wait"),
-    forMs: settings.number("for"),
-    graceMs: must(settings, "grace"),
-    label: settings.text("label") ?? hostname(),
-    edgesDirectory: found.edges,
-    controlPath: shortEnough(
-      join(found.sockets, `connect-${pid}.sock`),
-      "Set a shorter TUNL_HOME or XDG_RUNTIME_DIR",
-    ),
-    pidPath: settings.text("pidfile"),
-    accessLog: isOn(settings.text("access-log"), input.isTerminal),
-    tags: [],
-    mostLinks: undefined,
-  };
-  return { options, log: logOptions(settings, input, false), configName: undefined };
 }
 
 /** Reads what `tunl edge invite` asks for. @throws as `loadOwner`. */
@@ -253,7 +172,9 @@ function read(command: CommandName, { flags, surroundings, directory }: LoadInpu
         }));
   const file = source === undefined ? undefined : readEdgeFile(source.text);
   const placed =
-    file === undefined || path === undefined ? undefined : { file, directory: dirname(path) };
+    file === undefined || path === undefined
+      ? undefined
+      : { file, of: "edge.yml" as const, directory: dirname(path) };
   const settings = new Settings({
     command,
     flags,
@@ -370,7 +291,7 @@ function adminPath({ settings, places: found }: Reading): string {
   );
 }
 
-function shortEnough(path: string, hint: string): string {
+export function shortEnough(path: string, hint: string): string {
   const bytes = Buffer.byteLength(path);
   if (bytes <= MAX_SOCKET_PATH) return path;
   throw new TunlError(
@@ -380,7 +301,7 @@ function shortEnough(path: string, hint: string): string {
   );
 }
 
-function logOptions(
+export function logOptions(
   settings: Settings,
   { isTerminal, surroundings }: LoadInput,
   showsHosts: boolean,
@@ -408,11 +329,11 @@ function levelOf(text: string | undefined): LogOptions["level"] {
     : "info";
 }
 
-function isOn(word: string | undefined, isTerminal: boolean): boolean {
+export function isOn(word: string | undefined, isTerminal: boolean): boolean {
   return word === "on" || (word !== "off" && isTerminal);
 }
 
-function must(settings: Settings, name: string): number {
+export function must(settings: Settings, name: string): number {
   const value = settings.number(name);
   if (value === undefined) throw new TunlError("BUG", `BUG: ${name} has no default`);
   return value;

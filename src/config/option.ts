@@ -43,6 +43,8 @@ export interface Option {
   readonly commands: readonly CommandName[];
   /** Dotted path in `edge.yml`. */
   readonly key?: string;
+  /** Key in `config.yml`, the file of the connector. */
+  readonly connectorKey?: string;
   /** A second name of the key. */
   readonly keyAlias?: string;
   readonly kind: Kind;

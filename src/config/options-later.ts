@@ -11,7 +11,7 @@ const NO_TOKENS: Refusal = {
 export const LATER_FLAGS: readonly Option[] = [
   ...laterFlags(1, EDGE, "email agree-tos acme-ca acme-staging dns public-address resume"),
   ...laterFlags(2, EDGE, "metrics dashboard trusted-proxy proxy-protocol tcp-ports udp-ports"),
-  ...laterFlags(1, CONNECT, "config links ha proxy"),
+  ...laterFlags(1, CONNECT, "links ha proxy"),
   ...laterFlags(1, CONNECT, "token-file token", NO_TOKENS),
   ...laterFlags(
     2,

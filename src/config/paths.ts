@@ -84,6 +84,26 @@ export function places({ environment, isRoot, platform, home }: Surroundings): P
   };
 }
 
+/**
+ * Directories in which the connector's file is looked for, in this order: the user's, the system's, cloudflared's. The
+ * working directory is never one of them (S-76).
+ */
+export function connectorDirectories(surroundings: Surroundings): readonly string[] {
+  const { environment, home, platform } = surroundings;
+  const own = places(surroundings).config;
+  // TUNL_HOME moves everything: what lies elsewhere on this machine belongs to somebody else then.
+  if ((environment["TUNL_HOME"] ?? "") !== "") return [own];
+  const system = platform === "darwin" ? "/usr/local/etc/tunl" : "/etc/tunl";
+  const all = [
+    own,
+    system,
+    join(home, ".cloudflared"),
+    "/etc/cloudflared",
+    "/usr/local/etc/cloudflared",
+  ];
+  return [...new Set(all)];
+}
+
 /** Writes a path the way people do: with `~` for the home directory. */
 export function showPath(path: string, home: string): string {
   return home !== "/" && path.startsWith(`${home}/`) ? `~${path.slice(home.length)}` : path;

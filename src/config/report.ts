@@ -17,6 +17,8 @@ export interface Problem {
   readonly hint?: string;
   /** Absent where the file as a whole is meant. */
   readonly span?: Span;
+  /** True: the line holds a secret and is not shown. */
+  readonly isSecret?: boolean;
 }
 
 /** At most this many are shown; the rest is counted. */
@@ -58,7 +60,8 @@ export function formatProblem({ name, text }: Source, problem: Problem): string 
   const lines = [`${problem.severity === "error" ? "✖" : "⚠"} ${where} ${problem.message}`];
   const source =
     span === undefined ? undefined : text.split("\n")[span.line - 1]?.replace(/\r$/, "");
-  if (span !== undefined && source !== undefined && source.length <= MAX_SOURCE) {
+  const isShown = source !== undefined && source.length <= MAX_SOURCE && problem.isSecret !== true;
+  if (span !== undefined && isShown) {
     const number = String(span.line).padStart(5);
     // Tabs stay tabs in front of the mark, so that both lines are indented alike.
     const indent = source.slice(0, span.column - 1).replace(/[^\t]/g, " ");
@@ -73,10 +76,19 @@ export function formatProblem({ name, text }: Source, problem: Problem): string 
 
 /** All problems, at most 20, as text. */
 export function formatProblems(source: Source, problems: readonly Problem[]): string {
-  const shown = inOrder(problems).slice(0, MAX_PROBLEMS);
+  const shown = mostUrgent(problems);
   const lines = shown.map((problem) => formatProblem(source, problem));
   if (problems.length > shown.length) lines.push(`  and ${problems.length - shown.length} more`);
   return lines.join("\n");
+}
+
+/** At most 20, in file order. Where there are more, a warning gives way to an error behind it. */
+export function mostUrgent(problems: readonly Problem[]): readonly Problem[] {
+  const ordered = inOrder(problems);
+  if (ordered.length <= MAX_PROBLEMS) return ordered;
+  const isError = ({ severity }: Problem) => severity === "error";
+  const chosen = [...ordered.filter(isError), ...ordered.filter((each) => !isError(each))];
+  return inOrder(chosen.slice(0, MAX_PROBLEMS));
 }
 
 /** One problem as it stands in `--json` output and in JSON log lines. */

@@ -1,6 +1,6 @@
 // This file is where each value comes from: flag, environment variable, file, default, in this order. product.md §2 rules 1 and 2.
 import { TunlError } from "../errors.ts";
-import type { EdgeFile, FileValue } from "./edge.ts";
+import type { FileValue } from "./edge.ts";
 import { flagText, variableOf } from "./option.ts";
 import type { CommandName, Option, Refusal } from "./option.ts";
 import { OPTIONS, optionsOf } from "./options.ts";
@@ -11,9 +11,11 @@ import { readValue } from "./values.ts";
 /** Flags as typed: long name to its values in order; booleans as "true" and "false". */
 export type Flags = ReadonlyMap<string, readonly string[]>;
 
-/** A configuration file and where it lies. */
+/** A configuration file, read but for its values, and where it lies. */
 export interface PlacedFile {
-  readonly file: EdgeFile;
+  readonly file: { readonly values: ReadonlyMap<string, readonly FileValue[]> };
+  /** Which of the two files it is: a setting may have another key in each. */
+  readonly of: "edge.yml" | "config.yml";
   readonly directory: string;
 }
 
@@ -60,7 +62,7 @@ export class Settings {
     this.#input = input;
     refuseVariables(input);
     for (const option of OPTIONS) {
-      const isOfFile = input.placed !== undefined && option.key !== undefined;
+      const isOfFile = keyIn(input.placed, option) !== undefined;
       const isOfCommand =
         option.commands.includes(input.command) ||
         (input.command === "edge" && option.key !== undefined);
@@ -112,7 +114,8 @@ export class Settings {
     const { flags, environment, placed, command } = this.#input;
     const id = idOf(option);
     const isFlag = option.flag !== undefined && option.commands.includes(command);
-    const fromFile = option.key === undefined ? undefined : placed?.file.values.get(option.key);
+    const key = keyIn(placed, option);
+    const fromFile = key === undefined ? undefined : placed?.file.values.get(key);
     if (fromFile !== undefined && placed !== undefined)
       this.#takeFile(option, fromFile, placed.directory);
     const typed = isFlag ? flags.get(option.flag as string) : undefined;
@@ -140,7 +143,9 @@ export class Settings {
     const values: Value[] = [];
     for (const { text, span } of found) {
       try {
-        values.push(this.#read(option, text, directory, option.key as string));
+        values.push(
+          this.#read(option, text, directory, keyIn(this.#input.placed, option) as string),
+        );
       } catch (mistake) {
         if (!(mistake instanceof Mistake)) throw mistake;
         const { message, hint } = mistake;
@@ -196,6 +201,12 @@ function refuseVariables({ command, environment }: SettingsInput): void {
       hint: option.refusal?.hint ?? `Unset ${variable}`,
     });
   }
+}
+
+/** The key of a setting in a file. */
+function keyIn(placed: PlacedFile | undefined, option: Option): string | undefined {
+  if (placed === undefined) return undefined;
+  return placed.of === "edge.yml" ? option.key : option.connectorKey;
 }
 
 /** The name values are asked by: the key, else the flag. */

@@ -1,5 +1,5 @@
 // This file is what the two ends run with: validated, in milliseconds and bytes, with absolute paths.
-import type { HostHeaderOptions, IngressOptions } from "./ingress/types.ts";
+import type { IngressOptions } from "./ingress/types.ts";
 import type { FixedGrant } from "./grants.ts";
 import type { Address } from "./values.ts";
 
@@ -78,8 +78,6 @@ export interface EdgeOptions {
 /** What a connector runs with. */
 export interface ConnectorOptions {
   readonly version: string;
-  /** TARGET as typed. */
-  readonly target: string;
   /** Where requests go. */
   readonly ingress: IngressOptions;
   /** A join line as typed: a secret until it was used. */
@@ -88,18 +86,14 @@ export interface ConnectorOptions {
   /** Name or UUID. */
   readonly tunnel: string | undefined;
   readonly credentialsPath: string | undefined;
+  /** Text of a key file, from `credentials-contents`; wins over the path. */
+  readonly credentialsText: string | undefined;
+  /** Key that the edge must show beside what the credentials say; undefined: theirs alone. */
+  readonly fingerprint: string | undefined;
   /** `--name`: one label below a domain of the edge. */
   readonly name: string | undefined;
   /** `--host`: full names or `*.x`, canonical. */
   readonly hosts: readonly string[];
-  /** Host sent to the origin. */
-  readonly hostHeader: HostHeaderOptions;
-  readonly originTls: {
-    readonly isVerified: boolean;
-    /** PEM text of additional roots. */
-    readonly ca: string | undefined;
-    readonly serverName: string | undefined;
-  };
   readonly edgeFamily: "auto" | 4 | 6;
   /** How long the first connect is tried; undefined is for ever. */
   readonly waitMs: number | undefined;
@@ -120,6 +114,8 @@ export interface ConnectorOptions {
   readonly tags: readonly { readonly name: string; readonly value: string }[];
   /** `ha-connections` or `links`, 1 to 8; undefined: as many as this build makes. */
   readonly mostLinks: number | undefined;
+  /** Links may ask the kernel for congestion control and a short unsent queue. */
+  readonly kernelTuning: boolean;
 }
 
 /** Where to ask an edge or connector of this machine. */

@@ -202,6 +202,7 @@ class RunningConnector implements Connector {
         name: fitName(label),
         budget: new ProcessBudget(),
         trace: traceTo(this.#log),
+        isTuning: this.#options.kernelTuning,
       },
       {
         enrolled: (readiness) => this.#enrolled(readiness),

@@ -45,6 +45,8 @@ export interface UplinkOptions {
   readonly budget: ProcessBudget;
   readonly deadlines: Deadlines;
   readonly trace: SessionTrace;
+  /** False: links leave the kernel's settings alone. */
+  readonly isTuning?: boolean;
 }
 
 export interface UplinkEvents {
@@ -194,7 +196,7 @@ export class Uplink {
         remote: link.parameters,
         trace: this.#options.trace,
         budget: this.#options.budget,
-        isTuning: true,
+        isTuning: this.#options.isTuning ?? true,
       },
       {
         accept: (stream, kind) => this.#events.accept(stream, kind),

@@ -36,8 +36,24 @@ export async function findIdentity(
   options: ConnectorOptions,
   wallClock: number,
 ): Promise<Identity> {
+  const identity = await identityOf(options, wallClock);
+  const { fingerprint } = options;
+  if (fingerprint !== undefined && fingerprint !== identity.fingerprint) {
+    throw new TunlError(
+      "EDGE_KEY_MISMATCH",
+      `The credentials are for the edge with key ${identity.fingerprint}, and fingerprint is ${fingerprint}`,
+      { hint: "Leave fingerprint out, or name the credentials of that edge" },
+    );
+  }
+  return identity;
+}
+
+async function identityOf(options: ConnectorOptions, wallClock: number): Promise<Identity> {
   if (options.join !== undefined) return fromLine(options, options.join, wallClock);
-  if (options.credentialsPath !== undefined) return fromFile(options, options.credentialsPath);
+  const { credentialsText, credentialsPath } = options;
+  if (credentialsText !== undefined)
+    return fromText(options, credentialsText, "credentials-contents");
+  if (credentialsPath !== undefined) return fromFile(options, credentialsPath);
   const { host, port } = options.edge ?? (await lastEdge(options));
   const directory = new EdgeDirectory(options.edgesDirectory, host ?? "localhost", port);
   const edge = await directory.readEdge();
@@ -83,9 +99,22 @@ async function fromFile(options: ConnectorOptions, path: string): Promise<Identi
       hint: NOT_JOINED_HINT,
     });
   }
-  const credentials = parseTunnel(text, path);
-  const directory = new EdgeDirectory(options.edgesDirectory, credentials.host, credentials.port);
-  return fromCredentials(directory, credentials);
+  return fromText(options, text, path);
+}
+
+/** @param name Where the text stood, for errors. */
+function fromText(options: ConnectorOptions, text: string, name: string): Identity {
+  const credentials = parseTunnel(text, name);
+  const { host, port } = credentials;
+  const { edge } = options;
+  if (edge !== undefined && (edge.host !== host || edge.port !== port)) {
+    throw new TunlError(
+      "BAD_CREDENTIALS",
+      `"${name}" is a key for edge ${host}:${port}, and edge is ${edge.host}:${edge.port}`,
+      { hint: "Leave edge out, or name the credentials of that edge" },
+    );
+  }
+  return fromCredentials(new EdgeDirectory(options.edgesDirectory, host, port), credentials);
 }
 
 async function lastEdge(options: ConnectorOptions): Promise<{ host: string; port: number }> {

@@ -12,7 +12,6 @@ import {
   loadInvite,
   loadOwner,
 } from "../../src/config/index.ts";
-import { parseTarget } from "../../src/connector/index.ts";
 import { expectGolden } from "../golden.ts";
 
 const ROOT = mkdtempSync(join(tmpdir(), "tunl-errors-"));
@@ -56,8 +55,7 @@ function told({ line, environment = {}, file }: Case): string {
     if (command === "edge") loadEdge(input);
     else if (command === "edge invite") loadInvite(input);
     else if (command === "status") loadOwner("status", input);
-    else if (command === "connect")
-      parseTarget(loadConnect(input, positionals[0], 1).options.target);
+    else if (command === "connect") loadConnect(input, positionals[0], 1);
     else if (command === "tunnel run") loadConnect(input, undefined, 1, command);
   } catch (error) {
     const text = formatFailure(error, false).replaceAll(home, "~");

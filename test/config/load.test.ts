@@ -402,11 +402,19 @@ describe("load", () => {
     };
     const start = given({ flags, environment: { TUNL_HOME: "/h" } });
     expect(loadConnect(start, "8000", 42).options).toMatchObject({
-      target: "8000",
       join: "tunl://a/b/c",
       hosts: ["a.com", "*.b.com"],
-      hostHeader: { kind: "origin" },
-      originTls: { isVerified: false, ca: undefined, serverName: undefined },
+      ingress: {
+        rules: [
+          {
+            hostname: "",
+            path: undefined,
+            service: { url: "http://localhost:8000" },
+            originRequest: { hostHeader: { kind: "origin" }, noTlsVerify: true, caPool: undefined },
+          },
+        ],
+        file: undefined,
+      },
       edge: { host: "example.com", port: 443 },
       edgeFamily: 6,
       waitMs: 5_000,
@@ -416,13 +424,13 @@ describe("load", () => {
       controlPath: "/h/run/connect-42.sock",
       accessLog: false,
     });
-    expect(
-      loadConnect(given({ environment: { TUNL_TLS_VERIFY: "false" } }), "8000", 1).options.originTls
-        .isVerified,
-    ).toBe(false);
-    expect(
-      loadConnect(given({ flags: { "host-header": ["x.com"] } }), "1", 1).options.hostHeader,
-    ).toEqual({ kind: "value", value: "x.com" });
+    const origin = (start: Given) =>
+      loadConnect(given(start), "8000", 1).options.ingress.rules[0]?.originRequest;
+    expect(origin({ environment: { TUNL_TLS_VERIFY: "false" } })?.noTlsVerify).toBe(true);
+    expect(origin({ flags: { "host-header": ["x.com"] } })?.hostHeader).toEqual({
+      kind: "value",
+      value: "x.com",
+    });
     expect(refusal(() => loadConnect(given({}), undefined, 1)).code).toBe("USAGE");
   });
 

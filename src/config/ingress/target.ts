@@ -18,7 +18,7 @@ const LATER = /^(?:socks-proxy|bastion|(?:tcp|ssh|rdp|smb|udp|socks|socks5):\/\/
 const SERVED_FORMS = "Give a port, host:port, http://…, https://… or unix:/path";
 
 /** Why a text is no target; gets its hint where the whole text is known. */
-class Unusable extends Error {}
+export class Unusable extends Error {}
 
 /**
  * Parses a TARGET: `8000`, `host:port`, `http://…`, `https://…`, `ws://…`, `wss://…`, `unix:/path`, `unix+tls:/path`,
@@ -79,7 +79,7 @@ function bareTarget(text: string): HttpService {
   return httpTarget("http", text);
 }
 
-function httpTarget(scheme: "http" | "https", rest: string): HttpService {
+export function httpTarget(scheme: "http" | "https", rest: string): HttpService {
   const authority = rest.endsWith("/") ? rest.slice(0, -1) : rest;
   if (authority.includes("@")) throw new Unusable("user name and password do not belong here");
   if (/[?#]/.test(authority)) throw new Unusable("a service has no query and no fragment");
@@ -104,7 +104,7 @@ function httpTarget(scheme: "http" | "https", rest: string): HttpService {
   };
 }
 
-function hostOf(host: string): string {
+export function hostOf(host: string): string {
   if (host === "") throw new Unusable("the host is missing");
   if (host.startsWith("[")) {
     const address = host.slice(1, -1).toLowerCase();
