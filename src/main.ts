@@ -6,6 +6,7 @@ const code = await run(process.argv.slice(2), {
   "edge invite": async () => (await import("./cli/invite.ts")).default,
   "edge grant": async () => (await import("./cli/grant.ts")).default,
   "edge revoke": async () => (await import("./cli/revoke.ts")).default,
+  "edge repair": async () => (await import("./cli/repair.ts")).default,
   connect: async () => (await import("./cli/connect.ts")).default,
   "tunnel run": async () => (await import("./cli/tunnel-run.ts")).default,
   status: async () => (await import("./cli/status.ts")).default,

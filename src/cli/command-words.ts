@@ -24,7 +24,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
 
 /** First words of commands that come later; a row stands for everything below it. */
 export const LATER_COMMANDS: readonly string[] = [
-  ...below("edge", "repair check reload passwd service-token share"),
+  ...below("edge", "check reload passwd service-token share"),
   "login",
   ...below("tunnel", "create list info delete rotate token"),
   ...below("route", "dns list delete"),
@@ -39,7 +39,6 @@ function below(group: string, words: string): string[] {
 
 /** What serves in place of a later command, where something does. */
 export const LATER_ADVICE: Readonly<Record<string, string>> = {
-  "edge repair": "Restore state.db and edge.key from a backup while the edge is stopped",
   "edge check": "tunl edge judges its whole configuration before it starts anything",
   "edge reload": "Stop tunl edge and start it again",
   login: "Join with a line of tunl edge invite: tunl connect TARGET --join LINE",

@@ -77,6 +77,12 @@ export const COMMANDS: readonly CommandRow[] = [
     ],
   },
   {
+    name: "edge repair",
+    summary: "Restores a damaged state from its newest backup, while the edge is stopped",
+    positionals: [],
+    examples: ["tunl edge repair", "tunl edge repair --state /var/lib/tunl --yes"],
+  },
+  {
     name: "connect",
     summary: "Runs the private end: gives a local service a public name",
     positionals: [

@@ -67,7 +67,7 @@ function edgeLines(edge: Answer): string[] {
     ];
     lines.push(row("tunnel", [text(tunnel["name"]), ...counts, texts(tunnel["hosts"]).join(", ")]));
   }
-  lines.push(...limitLines(edge));
+  lines.push(...stateLines(edge), ...limitLines(edge));
   for (const certificate of objects(edge["certificates"])) {
     lines.push(
       row("certificate", [text(certificate["name"]), expiry(text(certificate["expiresAt"]))]),
@@ -101,6 +101,20 @@ function connectorLines(connector: Answer): string[] {
 function routeText(route: Answer): string {
   const path = text(route["path"]);
   return `${text(route["url"])}${path === "" ? "" : ` path ${path}`} -> ${text(route["service"])}`;
+}
+
+/** `state  backed up 12 min ago`, and what is wrong with it. */
+function stateLines(edge: Answer): string[] {
+  const { state } = edge;
+  if (!isAnswer(state)) return [];
+  const at = Date.parse(text(state["backedUpAt"]));
+  const age = Number.isNaN(at)
+    ? "not backed up yet"
+    : `backed up ${formatDuration(Math.max(0, Date.now() - at))} ago`;
+  const faults = [state["damage"], state["backupFailure"]]
+    .map(text)
+    .filter((fault) => fault !== "");
+  return [row("state", [age]), ...faults.map((fault) => row("", [`⚠ ${fault}`]))];
 }
 
 /** `limits  acceptsPerSource 12, headTime 3`: what held somebody back since the start. Nothing, no line. */

@@ -12,7 +12,7 @@ export { checkConfig, checkEdge, checkRules } from "./check.ts";
 export type { CheckedFile, CheckedRules } from "./check.ts";
 export { loadConnect } from "./load-connect.ts";
 export type { ConnectCommand } from "./load-connect.ts";
-export { loadEdge, loadInvite, loadOwner } from "./load.ts";
+export { loadEdge, loadInvite, loadOwner, loadRepair } from "./load.ts";
 export type { Loaded, LoadInput } from "./load.ts";
 export { parseTarget } from "./ingress/target.ts";
 export type { Target } from "./ingress/target.ts";
@@ -51,6 +51,7 @@ export type {
   InviteOptions,
   LogOptions,
   OwnerOptions,
+  RepairOptions,
 } from "./types.ts";
 export { formatDuration, formatSize, parseDuration, parseRate, parseSize } from "./units.ts";
 export { formatAddress, listWords } from "./values.ts";

@@ -20,6 +20,7 @@ import type {
   LogOptions,
   NameOptions,
   OwnerOptions,
+  RepairOptions,
 } from "./types.ts";
 import { resolvePath } from "./values.ts";
 import { VERSION } from "./build.ts";
@@ -125,6 +126,16 @@ export function loadInvite(input: LoadInput): InviteOptions {
     ttlMs: must(settings, "ttl"),
     uses: must(settings, "uses"),
     isAccount,
+  };
+}
+
+/** Reads what `tunl edge repair` works on. @throws TunlError `USAGE`, ConfigError. */
+export function loadRepair(input: LoadInput): RepairOptions {
+  const { settings, places: found } = read("edge repair", input);
+  return {
+    stateDirectory: settings.text("state") ?? found.state,
+    isJson: settings.isOn("json"),
+    isYes: settings.isOn("yes"),
   };
 }
 

@@ -6,6 +6,7 @@ export const COMMAND_NAMES = [
   "edge invite",
   "edge grant",
   "edge revoke",
+  "edge repair",
   "connect",
   "tunnel run",
   "status",
@@ -103,11 +104,14 @@ export const OWNER: readonly CommandName[] = [
   "edge revoke",
   "status",
 ];
+/** Commands that have to know where the state of the edge is. */
+export const STATE: readonly CommandName[] = [...OWNER, "edge repair"];
 /** Commands that answer with data. */
 export const ANSWERS: readonly CommandName[] = [
   "edge invite",
   "edge grant",
   "edge revoke",
+  "edge repair",
   "status",
   "version",
 ];

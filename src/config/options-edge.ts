@@ -1,5 +1,5 @@
 // This file is the rows of the option table for `tunl edge`, `edge.yml` and `tunl edge invite`. product.md §2.1, §3.1.
-import { BUILT, DAY, EDGE, HOUR, INVITE, OWNER, SECOND } from "./option.ts";
+import { BUILT, DAY, EDGE, HOUR, INVITE, OWNER, SECOND, STATE } from "./option.ts";
 import type { Option, Refusal } from "./option.ts";
 
 const ACME_LATER: Refusal = {
@@ -22,7 +22,7 @@ export const EDGE_OPTIONS: readonly Option[] = [
   {
     ...BUILT,
     flag: "config",
-    commands: OWNER,
+    commands: STATE,
     kind: "path",
     placeholder: "FILE",
     about: "Configuration of the edge; edge.yml in the configuration directory if absent",
@@ -30,7 +30,7 @@ export const EDGE_OPTIONS: readonly Option[] = [
   {
     ...BUILT,
     flag: "state",
-    commands: OWNER,
+    commands: STATE,
     key: "state",
     kind: "path",
     placeholder: "DIR",

@@ -126,6 +126,14 @@ export interface OwnerOptions {
   readonly socketDirectory: string | undefined;
 }
 
+/** What `tunl edge repair` works on. */
+export interface RepairOptions {
+  readonly stateDirectory: string;
+  readonly isJson: boolean;
+  /** True: nothing is asked. */
+  readonly isYes: boolean;
+}
+
 /** What `tunl edge invite` asks for. */
 export interface InviteOptions {
   readonly adminPath: string;

@@ -7,3 +7,4 @@
  */
 export type { Invitation } from "./admin/index.ts";
 export { type Edge, startEdge } from "./edge.ts";
+export { Repair, type Repaired, type RepairPlan } from "./store/index.ts";

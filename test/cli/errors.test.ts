@@ -92,7 +92,7 @@ const TOPICS: Readonly<Record<string, readonly Case[]>> = {
     "completion bash",
     "edge grant home",
     "edge revoke",
-    "edge repair",
+    "edge repair now",
     "edge check",
     "edge reload",
     "edge passwd",

@@ -122,6 +122,10 @@ export const TABLES: Readonly<
     head: FLAG_HEAD,
     rows: flagRows(["edge grant", "edge revoke"], (option) => !isEverywhere(option)),
   },
+  "flags of edge repair": {
+    head: FLAG_HEAD,
+    rows: flagRows(["edge repair"], (option) => !isEverywhere(option)),
+  },
   "flags of connect": {
     head: FLAG_HEAD,
     rows: flagRows(["connect"], (option) => !isEverywhere(option)),

@@ -1,5 +1,7 @@
 // This file is the call `status`: what the edge is doing, for its owner. product.md §2.3.
+import type { CallBody } from "../../exchange/index.ts";
 import { reachedLimits } from "../../limits.ts";
+import type { StoreCondition } from "../store/index.ts";
 import type { Call } from "./context.ts";
 
 export const status: Call = async (context) => {
@@ -25,7 +27,16 @@ export const status: Call = async (context) => {
     fingerprint,
     tunnels,
     certificates: context.certificates(),
+    state: stateOf(store.condition),
     ...context.figures(),
     limits: reachedLimits(),
   };
 };
+
+function stateOf({ backedUpAt, backupFailure, damage }: StoreCondition): CallBody {
+  return {
+    ...(backedUpAt !== undefined && { backedUpAt: new Date(backedUpAt).toISOString() }),
+    ...(backupFailure !== undefined && { backupFailure }),
+    ...(damage !== undefined && { damage }),
+  };
+}

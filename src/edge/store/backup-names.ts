@@ -20,8 +20,12 @@ export type BackupName = {
 export function nextBackup(newest: BackupName | undefined, now: number): BackupName {
   const number = (newest?.number ?? 0) + 1;
   const at = Math.floor(now / 1_000) * 1_000;
-  const time = new Date(at).toISOString().replace(/[-:]|\.\d+/g, "");
-  return { name: `state-${time}-${number}.db`, at, number };
+  return { name: `state-${compactTime(at)}-${number}.db`, at, number };
+}
+
+/** 20261122T100005Z */
+export function compactTime(at: number): string {
+  return new Date(at).toISOString().replace(/[-:]|\.\d+/g, "");
 }
 
 /** The backups among the names of a directory, newest first; other names are nobody's business. */

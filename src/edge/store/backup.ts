@@ -1,20 +1,12 @@
 // This file is one backup of the open database, complete on the disk or not there at all. reliability.md §4 items 5 and 6.
 import { Database, SQLiteError } from "bun:sqlite";
 import { randomBytes } from "node:crypto";
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from "node:fs";
+import { closeSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { TunlError } from "../../errors.ts";
-import { assertPrivateDirectory, isTemporary } from "../../identity/index.ts";
+import { isTemporary } from "../../identity/index.ts";
 import { foundDamaged, isDamage } from "./database.ts";
+import { prepareDirectory, syncDirectory, syncFile } from "./durable.ts";
 import type { BackupName } from "./backup-names.ts";
 import { BACKUP_DIRECTORY, nextBackup, parseBackups, surplusBackups } from "./backup-names.ts";
 
@@ -26,7 +18,13 @@ export function listBackups(stateDirectory: string): BackupName[] {
   try {
     return parseBackups(readdirSync(join(stateDirectory, BACKUP_DIRECTORY)));
   } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return [];
+    // What else may stand there is in the way of the next backup, which says so.
+    if (
+      error instanceof Error &&
+      "code" in error &&
+      ["ENOENT", "ENOTDIR"].includes(String(error.code))
+    )
+      return [];
     throw error;
   }
 }
@@ -73,8 +71,7 @@ function copy(database: Database, path: string): void {
 }
 
 function prepare(directory: string): void {
-  mkdirSync(directory, { recursive: true, mode: 0o700 });
-  assertPrivateDirectory(directory, statSync(directory));
+  prepareDirectory(directory);
   const names = readdirSync(directory);
   for (const name of names.filter(isTemporary)) rmSync(join(directory, name), { force: true });
   // A first backup is as durable as the directory it stands in.
@@ -109,23 +106,4 @@ function reasonOf(error: unknown, stateDirectory: string): string {
   if (code === "ENOSPC" || code === "SQLITE_FULL") return `no space left on ${stateDirectory}`;
   const text = error instanceof Error ? error.message : String(error);
   return typeof code === "string" && !text.includes(code) ? `${code} (${text})` : text;
-}
-
-function syncFile(path: string): void {
-  // Writable, which Windows asks for.
-  syncOpened(openSync(path, "r+"));
-}
-
-function syncDirectory(path: string): void {
-  // Windows cannot open a directory for that; NTFS journals the rename itself.
-  if (process.platform === "win32") return;
-  syncOpened(openSync(path, "r"));
-}
-
-function syncOpened(descriptor: number): void {
-  try {
-    fsyncSync(descriptor);
-  } finally {
-    closeSync(descriptor);
-  }
 }

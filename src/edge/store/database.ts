@@ -2,33 +2,41 @@
 // reliability.md §4 items 2 to 4; R-16; platform.md §10.
 import { Database, SQLiteError } from "bun:sqlite";
 import type { Stats } from "node:fs";
-import { closeSync, fsyncSync, statSync, openSync } from "node:fs";
+import { closeSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 import { TunlError } from "../../errors.ts";
 import { assertPrivate } from "../../identity/index.ts";
+import { syncDirectory } from "./durable.ts";
 import { APPLICATION_ID, migrate, versionOf } from "./migrations.ts";
 
+/** In the state directory. */
+export const DATABASE_FILE = "state.db";
 /** How long a statement waits for a reader of the owner's (a shell on the file) before it fails. */
 const BUSY_TIMEOUT_MS = 5_000;
 /** What to do about damage: an empty database would take revoked keys back and give taken names away. */
 const RESTORE =
   "Run tunl edge repair, it restores the newest backup; nothing was changed, and it is never replaced by an empty one";
 
+/** What is done on the way with a database that is whole. */
+export type OpeningSteps = {
+  /** Name of a backup that holds more than the database; undefined: none does. */
+  readonly newerBackup: (database: Database) => string | undefined;
+  /** Runs before the schema of an older build is changed. */
+  readonly beforeMigration: (database: Database) => void;
+};
+
 /**
  * Opens the database, or makes it.
  *
  * @param isExpected True when it must be there already, because the edge's key is.
- * @param beforeMigration Runs before the schema of an older build is changed; what it throws ends the opening.
+ * @param steps What they throw ends the opening.
  * @throws TunlError `STATE_DAMAGED`, `STATE_TOO_NEW`, `STATE_UNWRITABLE`, `INSECURE_FILE`.
  */
-export function openDatabase(
-  path: string,
-  isExpected: boolean,
-  beforeMigration: (database: Database) => void,
-): Database {
+export function openDatabase(path: string, isExpected: boolean, steps: OpeningSteps): Database {
   const stats = statsOf(path);
   if (stats !== undefined) assertPrivate(path, stats);
-  else if (isExpected) throw damaged(path, "it is missing, but the edge's key is there");
+  else if (isExpected)
+    throw damaged(path, "it is missing, but the edge's key or a backup is there");
   else makeFile(path);
 
   let database: Database | undefined;
@@ -39,7 +47,11 @@ export function openDatabase(
     database.run("PRAGMA journal_mode = WAL");
     database.run("PRAGMA synchronous = FULL");
     database.run("PRAGMA foreign_keys = ON");
-    migrate(database, () => beforeMigration(database as Database));
+    const opened = database;
+    const older = steps.newerBackup(opened);
+    if (older !== undefined)
+      throw damaged(path, `it is older than its backup ${older}: changes are missing from it`);
+    migrate(opened, () => steps.beforeMigration(opened));
     return database;
   } catch (error) {
     database?.close();
@@ -55,7 +67,7 @@ function assertOurs(database: Database, path: string, isExpected: boolean): void
   const version = versionOf(database);
   if (version === 0) {
     // Zero bytes are a valid, empty database: fine on a first start, an un-revocation on a later one.
-    if (isExpected) throw damaged(path, "it is empty, but the edge's key is there");
+    if (isExpected) throw damaged(path, "it is empty, but the edge's key or a backup is there");
     const tables = database.query("SELECT count(*) AS count FROM sqlite_schema").get() as {
       count: number;
     };
@@ -150,13 +162,7 @@ function statsOf(path: string): Stats | undefined {
 function makeFile(path: string): void {
   try {
     closeSync(openSync(path, "wx", 0o600));
-    if (process.platform === "win32") return;
-    const directory = openSync(dirname(path), "r");
-    try {
-      fsyncSync(directory);
-    } finally {
-      closeSync(directory);
-    }
+    syncDirectory(dirname(path));
   } catch (error) {
     throw unwritable(dirname(path), error);
   }

@@ -25,6 +25,8 @@ export type {
 } from "./store.ts";
 export { Snapshot, type SnapshotEvents } from "./snapshot.ts";
 export { isEnded } from "./keys.ts";
+export { Repair } from "./repair.ts";
+export type { Repaired, RepairPlan } from "./repair.ts";
 export type {
   AccountRow,
   AuditRow,

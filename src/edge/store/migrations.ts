@@ -118,7 +118,8 @@ CREATE TABLE dns_records (
 CREATE INDEX dns_records_of_host ON dns_records (host);
 `;
 
-const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
+/** What leads from each version to the next, the first one from an empty file. */
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2, VERSION_3];
 
 /** The version this build writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;

@@ -3,7 +3,8 @@ import type { Database } from "bun:sqlite";
 import { join } from "node:path";
 import { makeBackup } from "./backup.ts";
 import type { Backup } from "./backup.ts";
-import { openDatabase, changeError, unwritable } from "./database.ts";
+import { changeError, DATABASE_FILE, openDatabase, unwritable } from "./database.ts";
+import { newerBackup } from "./inspect.ts";
 import { createCode, enrol, listCodes, revokeCode } from "./enrolment.ts";
 import { fixHosts, insertHost, nameHost, removeHost, removeUnused } from "./hostnames.ts";
 import { addKey, revokeKeys, rotateKey } from "./keys.ts";
@@ -21,8 +22,6 @@ import {
 import { Transaction } from "./transaction.ts";
 import { createTunnel, deleteTunnel, shutTunnel } from "./tunnels.ts";
 import { TunlError } from "../../errors.ts";
-
-const DATABASE_FILE = "state.db";
 
 /** What each call does inside its transaction. */
 const CALLS: {
@@ -90,12 +89,9 @@ export class SqliteState implements Disposable {
     }
     try {
       const path = join(directory, DATABASE_FILE);
-      const database = openDatabase(path, isExpected, (old) => {
-        try {
-          makeBackup(old, directory, now);
-        } catch (error) {
-          throw notMigrated(directory, error);
-        }
+      const database = openDatabase(path, isExpected, {
+        newerBackup: (opened) => newerBackup(opened, directory),
+        beforeMigration: (old) => backUpOld(old, directory, now),
       });
       return new SqliteState(directory, lock, database);
     } catch (error) {
@@ -173,13 +169,17 @@ export class SqliteState implements Disposable {
   }
 }
 
-function notMigrated(directory: string, error: unknown): TunlError {
-  const reason = error instanceof Error ? error.message : String(error);
-  return new TunlError(
-    "STATE_UNWRITABLE",
-    `Backing up the state before this version changes it failed: ${reason}`,
-    { cause: error, hint: `Mend that in "${directory}" and start again; nothing was changed` },
-  );
+function backUpOld(database: Database, directory: string, now: number): void {
+  try {
+    makeBackup(database, directory, now);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new TunlError(
+      "STATE_UNWRITABLE",
+      `Backing up the state before this version changes it failed: ${reason}`,
+      { cause: error, hint: `Mend that in "${directory}" and start again; nothing was changed` },
+    );
+  }
 }
 
 /** Times only: the snapshot knows them already. */

@@ -10,11 +10,13 @@ import {
   saveKey,
 } from "../../identity/index.ts";
 import type { SigningKey } from "../../identity/index.ts";
+import { listBackups } from "./backup.ts";
 import { unwritable } from "./database.ts";
 import type { Store, StoreOptions } from "./store.ts";
 import { openStore } from "./worker-store.ts";
 
-const KEY_FILE = "edge.key";
+/** In the state directory. */
+export const KEY_FILE = "edge.key";
 
 /** What an edge is and knows. */
 export type EdgeState = AsyncDisposable & {
@@ -40,7 +42,11 @@ export async function openState(options: Omit<StoreOptions, "isExpected">): Prom
   await onDisk(directory, () => makePrivateDirectory(directory));
   const store = await openStore({
     ...options,
-    isExpected: await onDisk(directory, () => hasEntry(path)),
+    // A key or a backup: there was a state once, and an empty one would take its revocations back.
+    isExpected: await onDisk(
+      directory,
+      async () => (await hasEntry(path)) || listBackups(directory).length > 0,
+    ),
   });
   try {
     // Read under the lock: another edge may have made it a moment ago.

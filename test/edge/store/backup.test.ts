@@ -7,7 +7,7 @@ import { generateKey } from "../../../src/identity/index.ts";
 import { Backups } from "../../../src/edge/store/backups.ts";
 import type { Backup } from "../../../src/edge/store/backup.ts";
 import { nextBackup } from "../../../src/edge/store/backup-names.ts";
-import { SCHEMA_VERSION } from "../../../src/edge/store/migrations.ts";
+import { APPLICATION_ID, MIGRATIONS, SCHEMA_VERSION } from "../../../src/edge/store/migrations.ts";
 import { openStore } from "../../../src/edge/store/index.ts";
 import { SqliteState } from "../../../src/edge/store/sqlite.ts";
 import {
@@ -148,26 +148,32 @@ describe("backups of the state", () => {
     using directory = new Directory();
     const path = join(directory.path, "state.db");
     {
-      using state = SqliteState.open(directory.path, false, 1);
-      expect(state.rows()).toEqual([]);
+      // As the first build would have left it.
+      using old = new Database(path);
+      old.run(MIGRATIONS[0] as string);
+      old.run(`PRAGMA application_id = ${APPLICATION_ID}`);
+      old.run("PRAGMA user_version = 1");
+      old.run("INSERT INTO tunnels (id, name, created_at) VALUES ('t', 'home', 1)");
     }
-    // As the build before this one would have left it.
-    const setVersion = (version: number): void => {
-      using database = new Database(path);
-      database.run(`PRAGMA user_version = ${version}`);
-    };
-    expect(readdirSync(directory.path)).not.toContain("backup");
-    if (SCHEMA_VERSION === 1) return;
-    setVersion(1);
+    chmodSync(path, 0o600);
     writeFileSync(join(directory.path, "backup"), "in the way");
     expect(() => SqliteState.open(directory.path, true, 1)).toThrow(/Backing up the state before/);
+    const versionAt = (file: string): unknown => {
+      using database = new Database(file, { readonly: true });
+      return database.query("PRAGMA user_version").get();
+    };
+    expect(versionAt(path)).toEqual({ user_version: 1 });
     rmSync(join(directory.path, "backup"));
-    // Its tables are those of this build already, so the change itself fails; the backup stands by then.
-    expect(() => SqliteState.open(directory.path, true, 1)).toThrow();
-    using copy = new Database(
-      join(directory.path, "backup", backupsIn(directory.path)[0] as string),
-    );
-    expect(copy.query("PRAGMA user_version").get()).toEqual({ user_version: 1 });
+    {
+      using state = SqliteState.open(directory.path, true, 1);
+      expect(state.rows()).toMatchObject([{ table: "tunnels", row: { name: "home" } }]);
+    }
+    expect(versionAt(path)).toEqual({ user_version: SCHEMA_VERSION });
+    expect(SCHEMA_VERSION).toBeGreaterThan(1);
+    const [backup] = backupsIn(directory.path);
+    expect(versionAt(join(directory.path, "backup", backup as string))).toEqual({
+      user_version: 1,
+    });
   });
 });
 
