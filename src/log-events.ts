@@ -72,6 +72,20 @@ export const EVENTS = {
   },
   "auth.refused": { about: "A key was refused, and why", fields: ["key", "keyId"], label: "auth" },
 
+  // Accounts and tunnels, told by commands
+  "logged.in": { about: "A login line was used", fields: ["edge"] },
+  saved: { about: "A file was written", fields: ["path", "keyId"] },
+  removed: { about: "A file that opens nothing any more is gone", fields: ["path"] },
+  created: { about: "A tunnel was made", fields: ["id", "keyId"] },
+  granted: { about: "A tunnel got a name", fields: ["host"] },
+  deleted: {
+    about: "A tunnel is gone, its keys and names with it",
+    fields: ["id", "hosts", "keys"],
+  },
+  rotated: { about: "A key was put in the place of another", fields: ["keyId", "oldEndsAt"] },
+  token: { about: "A static token was made", fields: ["keyId", "expiresAt"] },
+  released: { about: "A name belongs to no tunnel any more", fields: ["host"] },
+
   // Names
   route: { about: "A public name leads to a service", fields: ["url", "service", "expression"] },
   domain: { about: "A domain or a name is not served any more", fields: ["hint"] },

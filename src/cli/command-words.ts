@@ -25,9 +25,7 @@ export const ALIASES: Readonly<Record<string, string>> = {
 /** First words of commands that come later; a row stands for everything below it. */
 export const LATER_COMMANDS: readonly string[] = [
   ...below("edge", "check reload passwd service-token share"),
-  "login",
-  ...below("tunnel", "create list info delete rotate token"),
-  ...below("route", "dns list delete"),
+  ...below("route", "dns"),
   ...below("ingress", "validate rule"),
   ...below("config", "check show"),
   ..."access service logs doctor update completion".split(" "),
@@ -41,12 +39,7 @@ function below(group: string, words: string): string[] {
 export const LATER_ADVICE: Readonly<Record<string, string>> = {
   "edge check": "tunl edge judges its whole configuration before it starts anything",
   "edge reload": "Stop tunl edge and start it again",
-  login: "Join with a line of tunl edge invite: tunl connect TARGET --join LINE",
-  "tunnel create": "tunl edge invite --name makes tunnels, tunl status lists them",
-  "tunnel list": "tunl status lists the tunnels of the edge of this machine",
-  "tunnel info": "tunl status lists the tunnels of the edge of this machine",
-  "route dns": "tunl connect --name or --host claims names, tunl status lists them",
-  "route list": "tunl status lists the names of the edge of this machine",
+  "route dns": "tunl connect --name or --host claims names, tunl route list shows them",
   "ingress validate": "Start tunl connect once for each service",
   "ingress rule": "Start tunl connect once for each service",
   "config check": "tunl edge and tunl connect judge what they are given before they start anything",
@@ -66,7 +59,7 @@ const SEE_STATUS = "tunl status shows the connector of this machine: links, stre
 export const FOREIGN_COMMANDS: Readonly<Record<string, Refusal>> = {
   "tunnel cleanup": {
     message: "tunl has no tunnel cleanup: a connector that is gone is forgotten by itself",
-    hint: "tunl status lists those that are there",
+    hint: "tunl tunnel info NAME lists those that are there, tunl tunnel delete NAME --force ends them all",
   },
   "tunnel vnet": NO_PRIVATE_NETWORKS,
   "route ip": NO_PRIVATE_NETWORKS,

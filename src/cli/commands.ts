@@ -1,6 +1,7 @@
 // This file is the table of commands that this build runs. To add one: a name in COMMAND_NAMES (config/option.ts), a row here, a
 // loader in main.ts, and options that name it; words that are only known stand in command-words.ts. product.md §2.
 import type { CommandName } from "../config/index.ts";
+import { ACCOUNT_COMMANDS } from "./commands-account.ts";
 
 /** One command that runs. */
 export interface CommandRow {
@@ -97,12 +98,7 @@ export const COMMANDS: readonly CommandRow[] = [
       "tunl connect https://localhost:8443 --no-tls-verify --name app",
     ],
   },
-  {
-    name: "tunnel run",
-    summary: "Runs the private end with its configuration file, as the tunnel named",
-    positionals: [{ name: "NAME", about: "Name or UUID of the tunnel; as --tunnel" }],
-    examples: ["tunl tunnel run my-tunnel", "tunl tunnel run"],
-  },
+  ...ACCOUNT_COMMANDS,
   {
     name: "status",
     summary: "Shows links, streams, names and certificates of this machine's processes",

@@ -25,10 +25,13 @@ export const EXITS: Readonly<Record<string, number>> = {
   BAD_JOIN_LINE: 2,
   HOST_HEADER_INVALID: 2,
   NOT_JOINED: 2,
+  NOT_LOGGED_IN: 2,
+  CALL_TOO_LARGE: 2,
   BAD_REQUEST: 2,
   CONFIG_INVALID: 3,
   CERTIFICATE_REFUSED: 3,
   BAD_CREDENTIALS: 3,
+  BAD_TOKEN: 3,
   CA_POOL_INVALID: 3,
   SERVICE_UNSUPPORTED: 3,
   TAG_INVALID: 3,
@@ -37,6 +40,7 @@ export const EXITS: Readonly<Record<string, number>> = {
   KEY_REFUSED: 4,
   HOSTNAME_NOT_GRANTED: 4,
   HOSTNAME_LIMIT: 4,
+  LIMIT: 4,
   TUNNEL_LIMIT: 4,
   KEY_LIMIT: 4,
   CALL_LIMIT: 4,
@@ -61,14 +65,17 @@ export const EXITS: Readonly<Record<string, number>> = {
   NOT_BACKED_UP: 6,
   CA_DAMAGED: 6,
   LOG_FILE: 6,
+  FILE_EXISTS: 6,
   PID_FILE: 6,
   HOSTNAME_TAKEN: 7,
   NAME_TAKEN: 7,
   CODE_NOT_FOUND: 7,
   TUNNEL_CONNECTED: 7,
+  ACCOUNT_EXISTS: 7,
   NOT_FOUND: 7,
   TUNNEL_NOT_FOUND: 7,
   KEY_NOT_FOUND: 7,
+  HOSTNAME_NOT_FOUND: 7,
 };
 
 /** Exit code of an error. */
@@ -80,6 +87,7 @@ export function exitCodeOf(error: unknown): number {
 const FOUND: Readonly<Record<string, string>> = {
   HOSTNAME_TAKEN: "taken",
   NAME_TAKEN: "taken",
+  ACCOUNT_EXISTS: "taken",
   TUNNEL_CONNECTED: "in use",
 };
 

@@ -7,7 +7,7 @@ import { command, loadInput } from "./command.ts";
 import { call, isAnswer, isNotRunning } from "./control.ts";
 import type { Answer } from "./control.ts";
 import { printAnswer, printJson } from "./print.ts";
-import { printable } from "./redact.ts";
+import { count, objects, row, text, texts } from "./rows.ts";
 
 export default command("status", async (invocation) => {
   const { adminPath, isJson, socketDirectory } = loadOwner("status", loadInput(invocation));
@@ -141,27 +141,4 @@ function expiry(when: string): string {
     : at < Date.now()
       ? "expired"
       : `expires in ${formatDuration(at - Date.now())}`;
-}
-
-function row(label: string, cells: readonly string[]): string {
-  return `${label.padEnd(12)} ${cells
-    .filter((cell) => cell !== "")
-    .map(printable)
-    .join("  ")}`;
-}
-
-function text(value: unknown): string {
-  return typeof value === "string" ? value : "";
-}
-
-function texts(value: unknown): string[] {
-  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
-}
-
-function objects(value: unknown): Answer[] {
-  return Array.isArray(value) ? value.filter(isAnswer) : [];
-}
-
-function count(value: unknown, word: string): string {
-  return typeof value === "number" ? `${value} ${word}${value === 1 ? "" : "s"}` : "";
 }

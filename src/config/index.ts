@@ -31,6 +31,8 @@ export type {
   TcpService,
   UnixService,
 } from "./ingress/types.ts";
+export { loadAccount } from "./load-account.ts";
+export type { AccountOptions } from "./load-account.ts";
 export { nearest } from "./nearest.ts";
 export { flagText, variableOf } from "./option.ts";
 export type { CommandName, Kind, Option, Refusal } from "./option.ts";

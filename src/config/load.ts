@@ -312,6 +312,7 @@ export function shortEnough(path: string, hint: string): string {
   );
 }
 
+/** Where log lines of a command go and how they look. */
 export function logOptions(
   settings: Settings,
   { isTerminal, surroundings }: LoadInput,

@@ -8,7 +8,16 @@ export const COMMAND_NAMES = [
   "edge revoke",
   "edge repair",
   "connect",
+  "login",
+  "tunnel create",
+  "tunnel list",
+  "tunnel info",
   "tunnel run",
+  "tunnel delete",
+  "tunnel rotate",
+  "tunnel token",
+  "route list",
+  "route delete",
   "status",
   "version",
 ] as const;
@@ -96,6 +105,11 @@ export const EVERY: readonly CommandName[] = COMMAND_NAMES;
 export const EDGE: readonly CommandName[] = ["edge"];
 export const INVITE: readonly CommandName[] = ["edge invite"];
 export const CONNECT: readonly CommandName[] = ["connect", "tunnel run"];
+/** Commands that ask an edge with the key of an account. */
+export const ASKING: readonly CommandName[] = [
+  ...COMMAND_NAMES.filter((name) => name.startsWith("tunnel ") && name !== "tunnel run"),
+  ...COMMAND_NAMES.filter((name) => name.startsWith("route ")),
+];
 /** Commands that have to know where the edge's control socket is. */
 export const OWNER: readonly CommandName[] = [
   "edge",
@@ -112,6 +126,10 @@ export const ANSWERS: readonly CommandName[] = [
   "edge grant",
   "edge revoke",
   "edge repair",
+  "tunnel create",
+  "tunnel list",
+  "tunnel info",
+  "route list",
   "status",
   "version",
 ];

@@ -1,5 +1,6 @@
 // This file is THE table of flags and edge.yml keys, with defaults, sentences, phases and what this build has. product.md §2, §3.1.
 import type { CommandName, Option } from "./option.ts";
+import { ASKING_OPTIONS } from "./options-account.ts";
 import { CONNECT_OPTIONS, EVERYWHERE_OPTIONS } from "./options-connect.ts";
 import { EDGE_KEYS, EDGE_OPTIONS, INVITE_OPTIONS } from "./options-edge.ts";
 import { NAMES_KEYS } from "./options-names.ts";
@@ -14,6 +15,7 @@ export const OPTIONS: readonly Option[] = [
   ...INVITE_OPTIONS,
   ...ACCOUNT_OPTIONS,
   ...CONNECT_OPTIONS,
+  ...ASKING_OPTIONS,
   ...EVERYWHERE_OPTIONS,
   ...LATER_FLAGS,
   ...LATER_KEYS,

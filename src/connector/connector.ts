@@ -9,7 +9,6 @@ import { reachedLimits } from "../limits.ts";
 import type { Logger } from "../log.ts";
 import {
   DEFAULT_PARAMETERS,
-  NAME_BYTES,
   ProcessBudget,
   type Session,
   SESSION_CODES,
@@ -28,6 +27,7 @@ import { tagFields } from "./tags.ts";
 import { Troubles } from "./trouble.ts";
 import { refuseTooManyNames, refuseUnserved, warningsFor } from "./unserved.ts";
 import { type Readiness, Uplink } from "./uplink.ts";
+import { fitName } from "./wished-name.ts";
 import { findIdentity, type Identity } from "./who.ts";
 
 export interface Connector extends AsyncDisposable {
@@ -323,16 +323,6 @@ class RunningConnector implements Connector {
 /** Names of rules, in their order; a rule for every host has none. */
 function ruledHosts({ rules }: IngressOptions): readonly string[] {
   return rules.map(({ hostname }) => hostname).filter((host) => host !== "");
-}
-
-/** A wished name as ENROLL can carry it: at most 64 bytes of UTF-8, no character split. */
-function fitName(label: string): string {
-  let name = "";
-  for (const character of label) {
-    if (Buffer.byteLength(name + character) > NAME_BYTES) break;
-    name += character;
-  }
-  return name;
 }
 
 /** Time for a look again, or for CLOSE to leave with the next batch. */

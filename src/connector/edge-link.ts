@@ -63,7 +63,8 @@ export async function linkEdge(options: ErrandOptions): Promise<ErrandLink> {
     } catch (error) {
       const failure = judge(error, options);
       const isOver = signal?.aborted === true || performance.now() + AGAIN_MS >= giveUpAt;
-      if (!failure.retryable || isOver) throw failure;
+      if (!failure.retryable) throw failure;
+      if (isOver) throw withHint(failure);
       const askedMs = error instanceof HandshakeError ? error.retryAfterMs : 0;
       await pause(Math.min(Math.max(AGAIN_MS, askedMs), giveUpAt - performance.now()), signal);
     }
@@ -127,6 +128,12 @@ function judge(error: unknown, { owner, claim }: ErrandOptions): TunlError {
 function asUnreachable(error: TunlError): TunlError {
   if (!error.retryable || error.code === "EDGE_UNREACHABLE") return error;
   return new TunlError("EDGE_UNREACHABLE", error.message, { cause: error, retryable: true });
+}
+
+/** The last dial failed too: what to look at. */
+function withHint({ code, message, cause, hint }: TunlError): TunlError {
+  const look = "Is tunl edge running there, and does a firewall let its port through?";
+  return new TunlError(code, message, { cause, retryable: true, hint: hint ?? look });
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

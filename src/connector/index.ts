@@ -6,6 +6,8 @@
  * @module
  */
 export { type CallBody, callEdge, type EdgeCall } from "./call-edge.ts";
+export { enrolAccount } from "./enrol-account.ts";
 export { type Connector, startConnector } from "./connector.ts";
 export type { ConnectorEvents, OriginTrouble, RequestLine } from "./events.ts";
+export { proveKey } from "./prove-key.ts";
 export { parseTarget, type Target } from "./target.ts";

@@ -21,6 +21,7 @@ import {
 } from "../session/index.ts";
 import { Backoff } from "./backoff.ts";
 import { dialEdge } from "./dial.ts";
+import { readReady } from "./ready.ts";
 import { type KeyOwner, refusedError, refusedLine } from "./refusal.ts";
 import type { Identity } from "./who.ts";
 
@@ -169,14 +170,7 @@ export class Uplink {
   async #remember(address: string): Promise<void> {
     if (address === this.#lastGood) return;
     this.#lastGood = address;
-    const { directory } = this.#options.identity;
-    const record = await directory.readEdge();
-    if (record === undefined) return; // Not joined yet: `complete` writes the record first.
-    const addresses = [address, ...record.addresses.filter((known) => known !== address)].slice(
-      0,
-      16,
-    );
-    await directory.writeEdge({ ...record, addresses });
+    await this.#options.identity.directory.rememberAddress(address);
   }
 
   /** Resolves when the session is over, with the refusal when the edge ended it for good. */
@@ -300,32 +294,9 @@ async function orDestroy<T>({ socket }: ConnectedLink, work: Promise<T>): Promis
   }
 }
 
-/** READY's application. @throws TunlError `EDGE_UNREACHABLE` for what no edge of this protocol sends. */
+/** READY's application. @throws TunlError `EDGE_UNREACHABLE` for what no edge sends to a tunnel's key. */
 async function readReadiness(application: Uint8Array): Promise<Readiness> {
-  let value: unknown;
-  try {
-    value = JSON.parse(Buffer.from(application).toString("utf8"));
-  } catch (error) {
-    throw new TunlError("EDGE_UNREACHABLE", "The edge's READY is no JSON", {
-      cause: error,
-      retryable: true,
-    });
-  }
-  if (isReadiness(value)) return value;
+  const { tunnel, ...rest } = readReady(application);
+  if (tunnel !== undefined) return { ...rest, tunnel };
   throw new TunlError("EDGE_UNREACHABLE", "The edge's READY names no tunnel", { retryable: true });
-}
-
-function isReadiness(value: unknown): value is Readiness {
-  if (typeof value !== "object" || value === null) return false;
-  const { tunnel, keyId, domains, publicPort } = value as Record<string, unknown>;
-  if (typeof tunnel !== "object" || tunnel === null) return false;
-  const { id, name } = tunnel as Record<string, unknown>;
-  return (
-    typeof id === "string" &&
-    typeof name === "string" &&
-    typeof keyId === "string" &&
-    typeof publicPort === "number" &&
-    Array.isArray(domains) &&
-    domains.every((domain) => typeof domain === "string")
-  );
 }

@@ -3,7 +3,7 @@ import { bug, TunlError } from "../errors.ts";
 import { fingerprintOf } from "../identity/index.ts";
 import type { Logger } from "../log.ts";
 import type { Admission, Enrolment, Gate } from "../session/index.ts";
-import { isEnded, type Owner, type Store } from "./store/index.ts";
+import { isEnded, type KeyRow, type Owner, type Store } from "./store/index.ts";
 
 /** Bound of `application` in READY (PROTOCOL §2.2). */
 const MAX_READY_APPLICATION = 16_384;
@@ -54,7 +54,7 @@ class StoreGate implements Gate {
       );
       return undefined;
     }
-    return this.#admission(key.owner, this.#nameOf(key.owner), key.keyId);
+    return this.#admission(key.owner, this.#nameOf(key.owner), key);
   }
 
   /** @throws TunlError of the store: nothing was decided, so the other end may try again. */
@@ -86,7 +86,8 @@ class StoreGate implements Gate {
       [owner.kind]: outcome.name,
       keyId,
     });
-    return this.#admission(owner, outcome.name, keyId);
+    const { scope = [] } = store.snapshot.key(publicKey) ?? {};
+    return this.#admission(owner, outcome.name, { keyId, scope });
   }
 
   #nameOf(owner: Owner): string {
@@ -98,12 +99,15 @@ class StoreGate implements Gate {
     return owner.kind === "tunnel" ? snapshot.tunnel(owner.id) : snapshot.account(owner.id);
   }
 
-  #admission(owner: Owner, name: string, keyId: string): Admission {
+  #admission(owner: Owner, name: string, key: Pick<KeyRow, "keyId" | "scope">): Admission {
     const { domains, publicPort } = this.#options;
-    const tunnel = owner.kind === "tunnel" ? { id: owner.id, name } : null;
-    const application = Buffer.from(
-      JSON.stringify({ tunnel, keyId, domains, publicPort: publicPort() }),
-    );
+    const { keyId, scope } = key;
+    const told = { keyId, domains, publicPort: publicPort() };
+    const ready =
+      owner.kind === "tunnel"
+        ? { tunnel: { id: owner.id, name }, ...told }
+        : { tunnel: null, ...told, scope };
+    const application = Buffer.from(JSON.stringify(ready));
     if (application.length > MAX_READY_APPLICATION) {
       throw new TunlError(
         "INTERNAL_ERROR",

@@ -199,13 +199,12 @@ function read(text: string, path: string): Fields {
     });
   const object = parseObject(text);
   if (object === undefined) throw fail("no JSON object", "one that tunl wrote");
-  if ("TunnelSecret" in object) {
+  const foreign = ["TunnelSecret", "AccountTag"].find((name) => Object.hasOwn(object, name));
+  if (foreign !== undefined) {
     throw new TunlError(
       "BAD_CREDENTIALS",
-      `"${path}" holds Cloudflare credentials (key TunnelSecret), expected tunl ones`,
-      {
-        hint: "Join an edge of your own: tunl connect TARGET --join LINE, with a line of tunl edge invite",
-      },
+      `"${path}" holds Cloudflare credentials (key ${foreign}), expected tunl ones`,
+      { hint: "Run tunl tunnel create NAME, which writes those of your own edge" },
     );
   }
 

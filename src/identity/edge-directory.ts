@@ -1,5 +1,6 @@
 // This file is the connector's files about one edge, `edges/<host>[_port]/`, and the two steps that make a key.
 // product.md §1.1, §5; PROTOCOL §3.1.
+import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { TunlError } from "../errors.ts";
@@ -81,6 +82,15 @@ export class EdgeDirectory {
     await this.#write(EDGE_FILE, formatEdge(record));
   }
 
+  /** The address that worked survives a restart, so a dead resolver does not keep us from the edge (R-20). */
+  async rememberAddress(address: string): Promise<void> {
+    const record = await this.readEdge();
+    // Not joined yet: `complete` writes the record first.
+    if (record === undefined || record.addresses[0] === address) return;
+    const others = record.addresses.filter((known) => known !== address);
+    await this.writeEdge({ ...record, addresses: [address, ...others] });
+  }
+
   /** Credentials of one tunnel; undefined if there are none. */
   async readTunnel(tunnel: string): Promise<TunnelCredentials | undefined> {
     const name = `${tunnel}.json`;
@@ -133,25 +143,52 @@ export class EdgeDirectory {
       await removeFile(this.#pendingPath(kind, codeHash));
       return { state: "known", credentials };
     }
-    await this.#change(() => makePrivateDirectory(this.path));
+    const found = await this.#findPending(kind, codeHash);
+    if (found !== undefined) {
+      assertSameEdge(line, found.fingerprint);
+      return { state: "pending", pending: found };
+    }
+    const pending = await this.#makePending(kind, codeHash, line.fingerprint, now);
+    return { state: "pending", pending };
+  }
+
+  /**
+   * The key of an errand that registers one by a call, such as `tunnel create NAME`: made and on disk before the call
+   * leaves. The same errand again means the same key, until `discard`.
+   *
+   * @param errand What the key is for, in words that are the same every time.
+   * @param fingerprint Of the edge; a key that was kept for another one is replaced.
+   * @returns The key; `isNew` is false for one that an earlier attempt left behind.
+   */
+  async keepKey(
+    errand: string,
+    fingerprint: string,
+    now: number,
+  ): Promise<{ readonly pending: PendingKey; readonly isNew: boolean }> {
+    const id = createHash("sha256").update(errand).digest("hex");
+    const found = await this.#findPending("tunnel", id);
+    if (found?.fingerprint === fingerprint) return { pending: found, isNew: false };
+    const pending = await this.#makePending("tunnel", id, fingerprint, now);
+    return { pending, isNew: true };
+  }
+
+  async #findPending(kind: PendingKey["kind"], codeHash: string): Promise<PendingKey | undefined> {
     const path = this.#pendingPath(kind, codeHash);
     const text = await readSecret(path);
-    if (text !== undefined) {
-      const pending = parsePending(text, path);
-      assertSameEdge(line, pending.fingerprint);
-      return { state: "pending", pending };
-    }
-    const pending: PendingKey = {
-      kind,
-      host: this.host,
-      port: this.port,
-      fingerprint: line.fingerprint,
-      key: generateKey(),
-      codeHash,
-      createdAt: formatTime(now),
-    };
-    await this.#write(basename(path), formatPending(pending));
-    return { state: "pending", pending };
+    return text === undefined ? undefined : parsePending(text, path);
+  }
+
+  async #makePending(
+    kind: PendingKey["kind"],
+    codeHash: string,
+    fingerprint: string,
+    now: number,
+  ): Promise<PendingKey> {
+    const { host, port } = this;
+    const createdAt = formatTime(now);
+    const pending = { kind, host, port, fingerprint, key: generateKey(), codeHash, createdAt };
+    await this.#write(basename(this.#pendingPath(kind, codeHash)), formatPending(pending));
+    return pending;
   }
 
   /**
@@ -175,7 +212,25 @@ export class EdgeDirectory {
     return credentials;
   }
 
-  /** Forgets a pending key whose code was refused for good. */
+  /** The credentials file of a tunnel. */
+  pathOf(tunnel: string): string {
+    return join(this.path, `${tunnel}.json`);
+  }
+
+  /** The tunnel becomes the edge's default one where there is none yet. */
+  async adoptTunnel(tunnel: string): Promise<void> {
+    const edge = await this.readEdge();
+    if (edge !== undefined && edge.tunnel === undefined) await this.writeEdge({ ...edge, tunnel });
+  }
+
+  /** Forgets a tunnel that is no more: its credentials, and that it was the default one. */
+  async forgetTunnel(tunnel: string): Promise<void> {
+    const edge = await this.readEdge();
+    if (edge?.tunnel === tunnel) await this.writeEdge({ ...edge, tunnel: undefined });
+    await removeFile(this.pathOf(tunnel));
+  }
+
+  /** Forgets a pending key: its code was refused for good, or it became credentials. */
   async discard(pending: PendingKey): Promise<void> {
     await removeFile(this.#pendingPath(pending.kind, pending.codeHash));
   }

@@ -28,6 +28,8 @@ export {
   verifyProof,
 } from "./proof.ts";
 export type { Proof, ProofKind } from "./proof.ts";
+export { formatToken, parseToken } from "./token.ts";
+export type { Token } from "./token.ts";
 export { CODE_BYTES, formatJoinLine, hashCode, makeCode, parseJoinLine } from "./join.ts";
 export type { JoinLine } from "./join.ts";
 export {

@@ -95,6 +95,25 @@ function withoutRepeats(rows: Rows): Rows {
   return [...texts].map(([flags, commands]) => [commands.join(", "), flags]);
 }
 
+const COMMAND_HEAD = ["flag", "commands", "value", "default", "meaning"];
+
+/** The flags of a group, and which of its commands take each. */
+function rowsByCommand(commands: readonly CommandName[]): Rows {
+  return built
+    .filter((option) => option.flag !== undefined && !isEverywhere(option))
+    .filter((option) => commands.some((command) => option.commands.includes(command)))
+    .map((option) => [
+      flagOf(option),
+      commands
+        .filter((command) => option.commands.includes(command))
+        .map((command) => tick(command.split(" ").slice(1).join(" ")))
+        .join(" "),
+      formOf(option),
+      defaultOf(option),
+      meaningOf(option),
+    ]);
+}
+
 const FLAG_HEAD = ["flag", "key of `edge.yml`", "value", "default", "meaning"];
 
 /** Name of each table, its head and its rows. */
@@ -129,6 +148,20 @@ export const TABLES: Readonly<
   "flags of connect": {
     head: FLAG_HEAD,
     rows: flagRows(["connect"], (option) => !isEverywhere(option)),
+  },
+  "flags of login": {
+    head: FLAG_HEAD,
+    rows: flagRows(["login"], (option) => !isEverywhere(option)),
+  },
+  "flags of tunnel": {
+    head: COMMAND_HEAD,
+    rows: rowsByCommand(
+      EVERY.filter((name) => name.startsWith("tunnel ") && name !== "tunnel run"),
+    ),
+  },
+  "flags of route": {
+    head: COMMAND_HEAD,
+    rows: rowsByCommand(EVERY.filter((name) => name.startsWith("route "))),
   },
   "flags of status and version": {
     head: FLAG_HEAD,
@@ -179,7 +212,9 @@ function rewrite(text: string): string {
   return Object.keys(TABLES).reduce((document, name) => {
     const start = document.indexOf(`<!-- compared with the code: ${name} -->`);
     if (start < 0) return document;
-    const length = document.slice(start).split("\n\n").slice(0, 2).join("\n\n").trimEnd().length;
+    const [marker = "", body = ""] = document.slice(start).split("\n\n");
+    // A marker alone is a place where a table is to stand.
+    const length = (body.startsWith("|") ? `${marker}\n\n${body}` : marker).trimEnd().length;
     return document.slice(0, start) + renderTable(name) + document.slice(start + length);
   }, text);
 }
