@@ -33,7 +33,6 @@ export const EXITS: Readonly<Record<string, number>> = {
   BAD_CREDENTIALS: 3,
   BAD_TOKEN: 3,
   CA_POOL_INVALID: 3,
-  SERVICE_UNSUPPORTED: 3,
   TAG_INVALID: 3,
   JOIN_REFUSED: 4,
   EDGE_KEY_MISMATCH: 4,

@@ -25,7 +25,7 @@ import { OriginService } from "./serve.ts";
 import { Services } from "./services.ts";
 import { tagFields } from "./tags.ts";
 import { Troubles } from "./trouble.ts";
-import { refuseTooManyNames, refuseUnserved, warningsFor } from "./unserved.ts";
+import { refuseTooManyNames, warningsFor } from "./unserved.ts";
 import { type Readiness, Uplink } from "./uplink.ts";
 import { fitName } from "./wished-name.ts";
 import { findIdentity, type Identity } from "./who.ts";
@@ -57,7 +57,6 @@ export async function startConnector(
   log: Logger,
   events: ConnectorEvents,
 ): Promise<Connector> {
-  refuseUnserved(options.ingress);
   refuseTooManyNames([...options.hosts, ...ruledHosts(options.ingress)]);
   const identity = await findIdentity(options, Date.now());
   const sockets = new SocketAccount(spareDescriptors(await readDescriptors()));

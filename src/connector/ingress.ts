@@ -48,11 +48,6 @@ export class Ingress<Service> {
     }));
   }
 
-  /** True where every request would be answered with an error of ours. */
-  get isEmpty(): boolean {
-    return this.#entries.length === 0;
-  }
-
   /**
    * @param authority Host of the request, with or without a port.
    * @param target Path and query as bytes, as the visitor wrote them.

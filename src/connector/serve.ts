@@ -76,12 +76,9 @@ class ServedExchange {
 
   start(): void {
     const { head } = this.exchange;
-    const { ingress } = this.#options;
-    const found = ingress.find(head.authority, head.target);
+    const found = this.#options.ingress.find(head.authority, head.target);
     if (found === undefined) {
-      // Without any rule it is not the visitor's address that is wrong.
-      const code = ingress.isEmpty ? "ROUTE_ERROR" : "NO_ROUTE";
-      this.failed({ code, sent: false, detail: `no rule for ${head.authority}` });
+      this.failed({ code: "NO_ROUTE", sent: false, detail: `no rule for ${head.authority}` });
       return;
     }
     if (found === "ambiguous") {

@@ -73,13 +73,12 @@ export class Services {
 
   #rule(rule: IngressRule): Rule<Service> {
     const { hostname, path, allowAmbiguousPaths, service } = rule;
-    // Whoever starts a process has refused it before (unserved.ts).
-    if (!isServed(service)) throw new Error(`BUG: "${service.url}" is no service of this build`);
+    if (!isServed(rule)) throw new Error(`BUG: "${service.url}" is no service of this build`);
     return {
       hostname,
       path: path === undefined ? undefined : compileExpression(path),
       allowAmbiguousPaths,
-      service: this.#service(service, rule),
+      service: this.#service(rule.service, rule),
     };
   }
 
