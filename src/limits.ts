@@ -22,6 +22,14 @@ export const LIMITS = {
   firstCertificateWaiters: "Handshakes that wait for the first certificate of their name",
   firstCertificateTime: "The wait for it",
 
+  // A CA (product.md §7)
+  certificateOrders: "Orders of certificates at a time",
+  caRequests: "Requests to a CA that does not do well, in a minute",
+  caAnswerTime: "An answer of a CA, whole",
+  caAnswerBytes: "Bytes of an answer of a CA",
+  orderTime: "An order that a CA leaves pending",
+  failedValidations: "Failed validations of one name in an hour",
+
   // A visitor's connection (http.md §3.3)
   headTime: "A header section, from its first byte to its last (timeouts.head)",
   headerBytes: "A header section (limits.headerBytes)",

@@ -56,6 +56,9 @@ const PURE = [
   "edge/listen/client-hello.ts",
   "connector/ingress.ts",
   "connector/backoff.ts",
+  "edge/certificates/acme/budget.ts",
+  "edge/certificates/acme/coverage.ts",
+  "edge/certificates/acme/schedule.ts",
 ];
 const PURE_MODULES = new Set(["node:buffer", "node:crypto"]);
 const IMPURE_WORDS =
@@ -64,8 +67,9 @@ const IMPURE_WORDS =
 /** Each package has one adapter; nobody else names it. */
 const ADAPTERS: Readonly<Record<string, string>> = {
   "@msgpack/msgpack": "msgpack/",
-  "@peculiar/x509": "edge/certificates/",
-  "reflect-metadata": "edge/certificates/",
+  "@peculiar/x509": "edge/certificates/x509.ts",
+  "reflect-metadata": "edge/certificates/x509.ts",
+  jose: "edge/certificates/acme/jose.ts",
   citty: "cli/command.ts",
   consola: "cli/pretty.ts",
   dns2: "edge/dns/message.ts",

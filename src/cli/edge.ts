@@ -9,7 +9,8 @@ import {
   VERSION,
 } from "../config/index.ts";
 import type { EdgeOptions } from "../config/index.ts";
-import type { Edge } from "../edge/index.ts";
+import type { Edge, Terms } from "../edge/index.ts";
+import { confirm } from "./ask.ts";
 import { clockTime } from "./clock.ts";
 import { command, loadInput } from "./command.ts";
 import { live } from "./lifecycle.ts";
@@ -28,7 +29,8 @@ export default command("edge", async (invocation) => {
         version: VERSION,
       });
     if (configName !== undefined) output.log.info("config", configName, { file: configName });
-    const { startEdge } = await import("../edge/index.ts");
+    const { agreeToTerms, startEdge } = await import("../edge/index.ts");
+    await agreeToTerms(options, asker(output, invocation.flags.has("yes")));
     await using edge = await startEdge(options, output.log);
     if (!named)
       output.log.info("start", `tunl ${VERSION}  edge  ${edge.domains.join(", ")}`, {
@@ -43,6 +45,25 @@ export default command("edge", async (invocation) => {
     await stay(edge, { graceMs: options.graceMs, forMs: undefined, done: undefined });
   });
 });
+
+/** Who answers when the CA has terms of service: the person at the terminal, `--yes`, or nobody. */
+function asker(output: Output, isYes: boolean): ((terms: Terms) => Promise<boolean>) | undefined {
+  const canAsk = process.stdin.isTTY === true && process.stderr.isTTY === true;
+  if (!isYes && !canAsk) return undefined;
+  return async ({ title, url }) => {
+    if (isYes)
+      output.log.info("certificate", `terms of service of ${title} (${url}) agreed to by --yes`);
+    // The question stands below what was said before.
+    await output.flush();
+    return confirm({
+      text: `Certificates come from ${title}. Accept its terms of service (${url})?`,
+      label: "terms",
+      fallback: "yes",
+      isYes,
+      command: "tunl edge",
+    });
+  };
+}
 
 function report(output: Output, options: EdgeOptions, edge: Edge): void {
   const { home } = surroundings();
@@ -69,7 +90,7 @@ function report(output: Output, options: EdgeOptions, edge: Edge): void {
       "certificate",
       `from ${count === 1 ? "a file" : `${count} files`}: ${certificates.pairs.map(({ certPath }) => showPath(certPath, home)).join(", ")}`,
     );
-  } else {
+  } else if (certificates.mode === "internal") {
     const root =
       edge.rootPemPath === undefined
         ? ""

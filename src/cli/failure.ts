@@ -19,6 +19,7 @@ const LABELS: Readonly<Record<number, string>> = {
 export const EXITS: Readonly<Record<string, number>> = {
   USAGE: 2,
   AMBIGUOUS: 2,
+  TERMS_NOT_AGREED: 2,
   DOMAIN_REQUIRED: 2,
   TARGET_INVALID: 2,
   TARGET_UNSUPPORTED: 2,

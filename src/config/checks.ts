@@ -1,17 +1,9 @@
 // This file is what is judged beside single values: values that exclude each other, and advice that depends on others. product.md §4.
 import { formatIp, parseIp } from "../address/index.ts";
 import { TunlError } from "../errors.ts";
-import type { Refusal } from "./option.ts";
-import type { Source } from "./report.ts";
 import { usage } from "./settings.ts";
 import type { Settings } from "./settings.ts";
 import { formatAddress } from "./values.ts";
-
-/** Whoever keeps settings in a file wants the cure there too. */
-export function withKey({ message, hint }: Refusal, source: Source | undefined): Refusal {
-  if (source === undefined) return { message, hint };
-  return { message, hint: `${hint}; or write certificates: {mode: internal} in ${source.name}` };
-}
 
 /**
  * Two listeners on one port would blame each other, under the name of this very process.

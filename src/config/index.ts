@@ -45,6 +45,7 @@ export type { Problem, Source, Span } from "./report.ts";
 export { usage } from "./settings.ts";
 export type { Flags } from "./settings.ts";
 export type {
+  AcmeOptions,
   CertificateOptions,
   ConnectorOptions,
   EdgeLimits,

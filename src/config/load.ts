@@ -1,7 +1,8 @@
 // This file is the way from the user's words to what a command runs with: read, parse, validate, look at every named file. product.md §4.
 import { dirname, join } from "node:path";
 import { TunlError } from "../errors.ts";
-import { checkListeners, withKey } from "./checks.ts";
+import { certificateOptions } from "./certificates.ts";
+import { checkListeners } from "./checks.ts";
 import { readEdgeFile } from "./edge.ts";
 import type { EdgeFile } from "./edge.ts";
 import { checkFile, findFile, readText } from "./files.ts";
@@ -14,7 +15,6 @@ import type { Problem, Source } from "./report.ts";
 import { Settings, usage } from "./settings.ts";
 import type { Flags, PlacedFile } from "./settings.ts";
 import type {
-  CertificateOptions,
   EdgeOptions,
   InviteOptions,
   LogOptions,
@@ -64,9 +64,8 @@ interface Reading {
 export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
   const reading = read("edge", input);
   const { settings, problems } = reading;
-  const certificates = certificateOptions(reading, input);
+  const certificates = certificateOptions({ ...reading, directory: input.directory });
   finish(reading, problems);
-  if (settings.refusal !== undefined) throw usage(withKey(settings.refusal, reading.source));
   checkListeners(settings);
   const options: EdgeOptions = {
     version: VERSION,
@@ -76,6 +75,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
     listen: settings.address("listen") ?? { host: undefined, port: 443 },
     http: settings.address("http"),
     certificates,
+    minVersion: settings.text("certificates.minVersion") === "1.3" ? "TLSv1.3" : "TLSv1.2",
     holdMs: must(settings, "hold"),
     graceMs: must(settings, "grace"),
     kernelTuning: settings.text("kernelTuning") !== "off",
@@ -209,67 +209,6 @@ function read(command: CommandName, { flags, surroundings, directory }: LoadInpu
 /** All or nothing: with one error the configuration is not used at all. */
 function finish({ source }: Reading, problems: readonly Problem[]): void {
   if (source !== undefined && problems.length > 0) throw new ConfigError(source, problems);
-}
-
-function certificateOptions(
-  { settings, placed, problems }: Reading,
-  { directory }: LoadInput,
-): CertificateOptions {
-  const cert = settings.text("cert");
-  const key = settings.text("key");
-  if ((cert === undefined) !== (key === undefined)) {
-    const missing = cert === undefined ? "--cert" : "--key";
-    throw usage({
-      message: `${cert === undefined ? "--key" : "--cert"} is given without ${missing}`,
-      hint: "A certificate and its key come as a pair",
-    });
-  }
-  const mode = settings.text("certificates.mode");
-  if (mode !== "files" && cert !== undefined) {
-    throw usage({
-      message: `--cert and --key are for --tls files, not for --tls ${mode ?? "acme"}`,
-      hint: "Add --tls files",
-    });
-  }
-  if (mode !== "files") return { mode: "internal" };
-  if (cert !== undefined && key !== undefined) {
-    readText(cert, "--cert");
-    const unsafe = [
-      ...checkFile(cert, "config", "The file of --cert"),
-      ...checkFile(key, "secret", "The file of --key"),
-    ][0];
-    if (unsafe !== undefined)
-      throw new TunlError("CONFIG_INVALID", unsafe.message, {
-        ...(unsafe.hint !== undefined && { hint: unsafe.hint }),
-      });
-    return { mode: "files", pairs: [{ certPath: cert, keyPath: key }] };
-  }
-  const pairs = (placed?.file.pairs ?? []).map(({ cert: certFile, key: keyFile }) => {
-    const base = { directory: placed?.directory ?? directory };
-    const pair = {
-      certPath: resolvePath(certFile.text, base),
-      keyPath: resolvePath(keyFile.text, base),
-    };
-    problems.push(
-      ...checkFile(pair.certPath, "config", "This certificate").map((problem) => ({
-        ...problem,
-        span: certFile.span,
-      })),
-    );
-    problems.push(
-      ...checkFile(pair.keyPath, "secret", "This key").map((problem) => ({
-        ...problem,
-        span: keyFile.span,
-      })),
-    );
-    return pair;
-  });
-  if (pairs.length === 0)
-    throw usage({
-      message: "--tls files has no certificate",
-      hint: "Add --cert FILE and --key FILE, or certificates.files in edge.yml",
-    });
-  return { mode: "files", pairs };
 }
 
 function nameOptions({ settings, placed }: Reading): NameOptions {

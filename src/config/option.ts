@@ -40,6 +40,7 @@ export type Kind =
   | "integer"
   | "choice"
   | "boolean"
+  | "ca" // known name of an ACME CA, or the https URL of its directory
   | "pairs" // list of {cert, key}; in files only
   | "grants"; // list of {tunnel, hosts}; in files only
 

@@ -1,11 +1,7 @@
 // This file is the rows of the option table for `tunl edge`, `edge.yml` and `tunl edge invite`. product.md §2.1, §3.1.
 import { BUILT, DAY, EDGE, HOUR, INVITE, OWNER, SECOND, STATE } from "./option.ts";
-import type { Option, Refusal } from "./option.ts";
-
-const ACME_LATER: Refusal = {
-  message: "Certificates by ACME are not in this build yet",
-  hint: "Use --tls internal, or --tls files with --cert and --key",
-};
+import type { Option } from "./option.ts";
+import { ACME_KEYS, ACME_OPTIONS } from "./options-acme.ts";
 
 export const EDGE_OPTIONS: readonly Option[] = [
   {
@@ -64,7 +60,7 @@ export const EDGE_OPTIONS: readonly Option[] = [
     placeholder: "ADDR|off",
     default: ":80",
     canBeOff: true,
-    about: "Port that redirects to https",
+    about: "Port that redirects to https, and answers the CA",
   },
   {
     ...BUILT,
@@ -72,11 +68,10 @@ export const EDGE_OPTIONS: readonly Option[] = [
     commands: EDGE,
     key: "certificates.mode",
     kind: "choice",
-    choices: ["files", "internal"],
+    choices: ["acme", "files", "internal"],
     default: "acme",
-    laterValues: { acme: ACME_LATER },
     about:
-      "Where certificates come from: files, or internal, a CA of this edge; acme, the default, is not in this build yet",
+      "Where certificates come from: acme, a public CA such as Let's Encrypt; files; or internal, a CA of this edge",
   },
   {
     ...BUILT,
@@ -94,6 +89,7 @@ export const EDGE_OPTIONS: readonly Option[] = [
     placeholder: "FILE",
     about: "Private key of --cert, PEM",
   },
+  ...ACME_OPTIONS,
   {
     ...BUILT,
     flag: "hold",
@@ -127,8 +123,9 @@ export const EDGE_KEYS: readonly Option[] = [
     commands: [],
     key: "certificates.files",
     kind: "pairs",
-    about: "Pairs of certificate and key for mode files",
+    about: "Pairs of certificate and key for mode files, watched and swapped without a restart",
   },
+  ...ACME_KEYS,
   {
     ...BUILT,
     commands: [],

@@ -51,8 +51,6 @@ class Mistake extends Error {
 export class Settings {
   /** Mistakes of the file; the caller adds its own and throws. */
   readonly problems: Problem[] = [];
-  /** Set where a default is refused by this build; told after the mistakes of the file, which may hold the cure. */
-  refusal: Refusal | undefined;
   readonly #input: SettingsInput;
   readonly #values = new Map<string, readonly Value[]>();
   readonly #origins = new Map<string, Origin>();
@@ -131,10 +129,6 @@ export class Settings {
       return;
     }
     if (this.#values.has(id) || option.default === undefined) return;
-    if (option.laterValues?.[option.default] !== undefined) {
-      if (isFlag && fromFile === undefined) this.refusal = option.laterValues[option.default];
-      return;
-    }
     const defaults = option.isRepeatable ? option.default.split(",") : [option.default];
     this.#put(id, "default", this.#readTyped(option, defaults, `The default of ${id}`));
   }

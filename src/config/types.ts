@@ -6,10 +6,26 @@ import type { Address } from "./values.ts";
 /** Where certificates come from. */
 export type CertificateOptions =
   | { readonly mode: "internal" }
+  | { readonly mode: "acme"; readonly acme: AcmeOptions }
   | {
       readonly mode: "files";
       readonly pairs: readonly { readonly certPath: string; readonly keyPath: string }[];
     };
+
+/** A CA, and what it is told. product.md §3.1. */
+export interface AcmeOptions {
+  /** Known name of a CA, or the https URL of its directory. */
+  readonly directory: string;
+  readonly email: string | undefined;
+  /** True: whatever terms of service the CA has. */
+  readonly agreesToTerms: boolean;
+  readonly eab: { readonly keyId: string; readonly keyPath: string } | undefined;
+  readonly challenge: "auto" | "dns-01" | "tls-alpn-01" | "http-01";
+  readonly wildcard: "auto" | "never";
+  readonly keyType: "p256" | "p384" | "rsa2048";
+  /** PEM roots of a private CA. */
+  readonly caPath: string | undefined;
+}
 
 /** Limits on visitors; undefined is off. product.md §3.1. */
 export interface EdgeLimits {
@@ -63,6 +79,8 @@ export interface EdgeOptions {
   /** undefined: off. */
   readonly http: Address | undefined;
   readonly certificates: CertificateOptions;
+  /** Oldest version of visitors. */
+  readonly minVersion: "TLSv1.2" | "TLSv1.3";
   /** How long a request waits for a tunnel that is expected back; 0: not at all. */
   readonly holdMs: number;
   readonly graceMs: number;

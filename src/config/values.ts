@@ -101,6 +101,8 @@ function read(
       return option.choices?.includes(text) ? text : undefined;
     case "boolean":
       return Object.hasOwn(BOOLEANS, text) ? BOOLEANS[text] : undefined;
+    case "ca":
+      return readCa(text);
     case "pairs":
     case "grants":
       return undefined;
@@ -163,6 +165,18 @@ function readSocket(
   if (text.startsWith("/")) return { expected: "unix:PATH", hint: `Write unix:${text}` };
   if (!text.startsWith("unix:") || text.length === 5 || CONTROL.test(text)) return undefined;
   return resolvePath(text.slice(5), base);
+}
+
+/** CAs that need no URL. */
+export const KNOWN_CAS = ["letsencrypt", "letsencrypt-staging", "zerossl"] as const;
+
+function readCa(text: string): string | undefined {
+  if (KNOWN_CAS.some((name) => name === text)) return text;
+  if (CONTROL.test(text) || !URL.canParse(text)) return undefined;
+  const { protocol, username, password, hash, href } = new URL(text);
+  // Credentials would end up in a log; a fragment is never sent.
+  const isPlain = username === "" && password === "" && hash === "";
+  return protocol === "https:" && isPlain ? href : undefined;
 }
 
 /** A URL where a name belongs is mostly one copied from a browser. */
@@ -230,6 +244,8 @@ function form(option: Option): string {
       return listWords(option.choices ?? []);
     case "boolean":
       return "true or false";
+    case "ca":
+      return `${KNOWN_CAS.join(", ")} or the https URL of a directory`;
     case "pairs":
       return "a list such as [{cert: chain.pem, key: key.pem}]";
     case "grants":

@@ -36,6 +36,7 @@ import {
   Orphans,
   PeerLimits,
   type PlainListener,
+  type PlainListenerOptions,
   RefusalLog,
   redirectToHttps,
   type SecureVisitor,
@@ -93,9 +94,15 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     new Deadlines((error) => log.error("bug", `A deadline failed: ${String(error)}`)),
   );
   const certificates = new CertificateTable();
-  const { source, rootPemPath } = await startCertificates(options, domains, certificates, log);
+  const started = await startCertificates({
+    options,
+    domains,
+    dns: undefined,
+    table: certificates,
+    log,
+  });
+  const { source, rootPemPath, answers } = started;
   stack.use(source);
-  wantGranted(source, state.store.snapshot);
   const registry = new Registry();
   let front: FrontDoor | undefined;
   const publicPort = (): number => front?.port ?? options.listen.port;
@@ -191,7 +198,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   });
   const loopMark = `tunl-${fingerprint}`;
   const first = new FirstCertificates((name) => source.arriving(name), deadlines);
-  const secure = { certificates, first, log, minVersion: "TLSv1.2" as const };
+  const secure = { certificates, first, log, minVersion: options.minVersion };
   front = stack.use(
     await startFrontDoor({
       listen: options.listen,
@@ -200,6 +207,12 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
       deadlines,
       log,
       isCovered: (name) => certificates.covers(name) || source.arriving(name) !== undefined,
+      ...(answers !== undefined && {
+        challenges: {
+          server: answers.createTlsServer(),
+          isExpected: (name) => answers.isExpected(name),
+        },
+      }),
       visitors: createVisitorServer({
         ...secure,
         onVisitor: (socket, { tls, remote, covers }: SecureVisitor) => {
@@ -222,25 +235,27 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   );
   const door = front;
   const isServed = (host: string): boolean => state.store.snapshot.ownerOf(host) !== undefined;
-  const plain =
-    options.http === undefined
-      ? undefined
-      : stack.use(
-          await startPlainListener({
-            listen: options.http,
-            limits,
-            visitors: new Visitors({
-              ...shared,
-              serve: redirectToHttps({ isServed, httpsPort: door.port }),
-            }),
-            loopMark,
-          }),
-        );
+  const plain = await startPlain(options, log, {
+    limits,
+    visitors: new Visitors({
+      ...shared,
+      serve: redirectToHttps({
+        isServed,
+        httpsPort: door.port,
+        challengeAnswer: (token) => answers?.httpAnswer(token),
+      }),
+    }),
+    loopMark,
+  });
+  if (plain !== undefined) stack.use(plain);
+  if (answers !== undefined) answers.isHttpOn = plain !== undefined;
 
   stack.use(
     await serveControlSocket(options.adminPath, (name, body) => answerOwner(calls, name, body)),
   );
 
+  await started.begin();
+  wantGranted(source, state.store.snapshot);
   const resources = stack.move();
   return {
     port: door.port,
@@ -258,6 +273,32 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     [Symbol.asyncDispose]: () => resources.disposeAsync(),
   };
 }
+
+/**
+ * Opens port 80.
+ *
+ * @returns undefined where it is off, or where it cannot be had and is not needed: with `acme` a web server that has the
+ *   port is no reason to serve nobody.
+ * @throws TunlError `PORT_IN_USE`, `PORT_FORBIDDEN`, `LISTEN_FAILED`.
+ */
+async function startPlain(
+  { http, certificates }: EdgeOptions,
+  log: Logger,
+  setup: Omit<PlainListenerOptions, "listen">,
+): Promise<PlainListener | undefined> {
+  if (http === undefined) return undefined;
+  try {
+    return await startPlainListener({ listen: http, ...setup });
+  } catch (error) {
+    const isPort = error instanceof TunlError && PORT_CODES.has(error.code);
+    if (!isPort || certificates.mode !== "acme") throw error;
+    const text = `${error.message}: nobody is redirected to https, and names are proven by other ways than HTTP-01`;
+    log.warn("listening", text, {});
+    return undefined;
+  }
+}
+
+const PORT_CODES = new Set(["PORT_IN_USE", "PORT_FORBIDDEN", "LISTEN_FAILED"]);
 
 /** The names from the options, else those of the state. @throws TunlError `DOMAIN_REQUIRED`. */
 async function domainsOf(options: EdgeOptions): Promise<readonly string[]> {

@@ -55,6 +55,7 @@ export {
   assertPrivate,
   assertPrivateDirectory,
   hasEntry,
+  isMissing,
   isTemporary,
   makePrivateDirectory,
   readSecret,

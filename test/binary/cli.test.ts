@@ -49,9 +49,9 @@ describe.skipIf(!IS_BUILT)("tunl", () => {
       "✖ usage        Unknown flag --domian, nearest is --domain\n               Run tunl edge --help\n",
     ],
     [
-      "edge",
+      "edge --acme-ca http://ca.example.com/dir",
       2,
-      "✖ usage        Certificates by ACME are not in this build yet\n               Use --tls internal, or --tls files with --cert and --key\n",
+      '✖ usage        --acme-ca is "http://ca.example.com/dir", expected letsencrypt, letsencrypt-staging, zerossl or the https URL of a directory\n               Run tunl edge --help\n',
     ],
     [
       "connect 8000 --grace 30",

@@ -78,6 +78,7 @@ describe("load", () => {
       listen: { host: undefined, port: 443 },
       http: { host: undefined, port: 80 },
       certificates: { mode: "internal" },
+      minVersion: "TLSv1.2",
       holdMs: 10_000,
       graceMs: 60_000,
       kernelTuning: true,
@@ -156,30 +157,53 @@ describe("load", () => {
     );
   });
 
-  test("acme, the default, is refused by name: from the default, a flag, a variable and a file", () => {
-    const text = "Certificates by ACME are not in this build yet";
-    const hint = "Use --tls internal, or --tls files with --cert and --key";
-    for (const start of [
-      given({}),
-      given({ flags: { tls: ["acme"] } }),
-      given({ environment: { TUNL_TLS: "acme" } }),
-    ]) {
-      expect(refusal(() => loadEdge(start))).toEqual({ code: "USAGE", message: text, hint });
-    }
-    for (const file of ["", "domains: [example.com]\n"]) {
-      const start = given({ file });
-      expect(refusal(() => loadEdge(start))).toEqual({
-        code: "USAGE",
-        message: text,
-        hint: `${hint}; or write certificates: {mode: internal} in ~/edge.yml`,
-      });
-    }
-    const inFile = refusal(() => loadEdge(given({ file: "certificates: {mode: acme}" })));
-    expect([inFile.code, inFile.message.includes(text)]).toEqual(["CONFIG_INVALID", true]);
-  });
-
-  test("a broken file is told before a missing --tls", () => {
-    expect(refusal(() => loadEdge(given({ file: "domains: [" }))).code).toBe("CONFIG_INVALID");
+  test("acme is the default, with the CA, the key and the order of challenges of product.md §3.1", () => {
+    const acme = {
+      directory: "letsencrypt",
+      email: undefined,
+      agreesToTerms: false,
+      eab: undefined,
+      challenge: "auto",
+      wildcard: "auto",
+      keyType: "p256",
+      caPath: undefined,
+    } as const;
+    expect(loadEdge(given({})).options.certificates).toEqual({ mode: "acme", acme });
+    const flags = {
+      email: ["me@example.com"],
+      "agree-tos": ["true"],
+      "acme-ca": ["https://CA.example.com:9000/acme/dir"],
+    };
+    expect(loadEdge(given({ flags })).options.certificates).toEqual({
+      mode: "acme",
+      acme: {
+        ...acme,
+        directory: "https://ca.example.com:9000/acme/dir",
+        email: "me@example.com",
+        agreesToTerms: true,
+      },
+    });
+    const file = `certificates:
+  directories: [zerossl]
+  challenge: dns-01
+  wildcard: never
+  keyType: rsa2048
+  minVersion: "1.3"
+`;
+    const { options } = loadEdge(given({ file }));
+    expect(options.minVersion).toBe("TLSv1.3");
+    expect(options.certificates).toEqual({
+      mode: "acme",
+      acme: {
+        ...acme,
+        directory: "zerossl",
+        challenge: "dns-01",
+        wildcard: "never",
+        keyType: "rsa2048",
+      },
+    });
+    const staging = loadEdge(given({ file, flags: { "acme-staging": ["true"] } })).options;
+    expect(staging.certificates).toMatchObject({ acme: { directory: "letsencrypt-staging" } });
   });
 
   test("variables of flags that this build lacks are refused by name", () => {

@@ -34,6 +34,10 @@ export interface EdgeSetup {
   readonly port?: number;
   /** True: redirects to https on another port of 127.0.0.1. */
   readonly hasPlain?: boolean;
+  /** That port; the system chooses if absent. */
+  readonly plainPort?: number;
+  /** Where certificates come from; `internal` if absent. */
+  readonly tls?: "acme" | "files";
   /** State and configuration of an earlier one. */
   readonly home?: string;
   readonly environment?: Readonly<Record<string, string>>;
@@ -55,13 +59,14 @@ export class TestEdge implements AsyncDisposable {
 
   static async start(setup: EdgeSetup = {}): Promise<TestEdge> {
     const { flags = [], port = 0, hasPlain = false, home, environment, through } = setup;
-    const { config = NO_SOURCE_LIMITS, settings = "" } = setup;
+    const { config = NO_SOURCE_LIMITS, settings = "", plainPort = 0, tls = "internal" } = setup;
     const ownHome = home === undefined ? new Home() : undefined;
     const path = home ?? (ownHome as Home).path;
     writeFileSync(join(path, "edge.yml"), config + settings, { mode: 0o600 });
     const words: Readonly<Record<string, string>> = {
       "127.0.0.1:0": `127.0.0.1:${port}`,
-      ...(hasPlain && { off: "127.0.0.1:0" }),
+      internal: tls,
+      ...(hasPlain && { off: `127.0.0.1:${plainPort}` }),
     };
     const command = EDGE.map((word) => words[word] ?? word);
     const process = new Running([...command, ...flags], {

@@ -133,7 +133,7 @@ function checkTimes(
   const notBefore = Date.parse(leaf.validFrom);
   const notAfter = Date.parse(leaf.validTo);
   if (now > notAfter) {
-    throw refused(`"${path}" expired on ${day(notAfter)}`, { hint: "Renew it, then start again" });
+    throw refused(`"${path}" expired on ${day(notAfter)}`, { hint: "Renew it" });
   }
   if (now < notBefore) {
     throw refused(`"${path}" is not valid before ${day(notBefore)}`, {

@@ -13,4 +13,6 @@ export type { StartedCertificates } from "./start.ts";
 export { wantGranted } from "./source.ts";
 export type { CertificateSource, CertificateState, GrantedNames, HostWatcher } from "./source.ts";
 export type { PemPair } from "./internal-ca.ts";
+export type { Terms } from "./acme/terms.ts";
+export { CHALLENGE_PROTOCOL } from "./acme/protocol-name.ts";
 export { loadLinkCertificate } from "./link-certificate.ts";

@@ -1,5 +1,6 @@
-// This file is the one adapter of @peculiar/x509: makes the certificates that need no other authority. dependencies.md §1 row 2, §4 rule 3.
+// This file is the certificates that need no other authority: roots, leaves, self-signed ones. dependencies.md §1 row 2.
 import { createPrivateKey, randomBytes, webcrypto } from "node:crypto";
+import { loadX509 } from "./x509.ts";
 
 const DAY_MS = 86_400_000;
 const ROOT_DAYS = 3_652;
@@ -15,13 +16,6 @@ const MAX_COMMON_NAME = 64;
 export interface PemPair {
   readonly cert: string;
   readonly key: string;
-}
-
-/** The library costs 7 MB and 32 ms, so it is loaded when something is to be made and not before. */
-async function loadX509(): Promise<typeof import("@peculiar/x509")> {
-  // Its dependency injection reads metadata at import (dependencies.md §0 trap 5): the order is part of the meaning.
-  await import("reflect-metadata");
-  return import("@peculiar/x509");
 }
 
 /** Makes a certificate signed by its own key, for a peer that proves itself otherwise; `days` from now. */

@@ -4,6 +4,7 @@ import type { Server as TlsServer, TLSSocket } from "node:tls";
 import type { Deadlines } from "../../deadlines.ts";
 import { bug } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { CHALLENGE_PROTOCOL } from "../certificates/index.ts";
 import { Arrival, type ArrivalContext, type ArrivalTimeouts, type Decision } from "./arrival.ts";
 import { bind, type ListenAddress } from "./bind.ts";
 import { ALERT, type ClientHello } from "./client-hello.ts";
@@ -21,15 +22,31 @@ export interface FrontDoorOptions {
   readonly isCovered: (serverName: string) => boolean;
   readonly visitors: TlsServer;
   readonly links: TlsServer;
+  /** Answers of TLS-ALPN-01; absent where no CA validates. */
+  readonly challenges?: {
+    readonly server: TlsServer;
+    /** True while a CA is expected to ask for this canonical name. */
+    isExpected(serverName: string): boolean;
+  };
 }
 
 /** Who a ClientHello belongs to. First match wins: the table of http.md §1. */
 export function decide(
   hello: ClientHello,
-  doors: Pick<FrontDoorOptions, "isCovered" | "visitors" | "links">,
+  doors: Pick<FrontDoorOptions, "isCovered" | "visitors" | "links" | "challenges">,
 ): Decision {
   if (hello.alpn.length === 1 && hello.alpn[0] === LINK_PROTOCOL) {
     return { kind: "handOver", server: doors.links };
+  }
+  const { challenges } = doors;
+  if (
+    challenges !== undefined &&
+    hello.alpn.length === 1 &&
+    hello.alpn[0] === CHALLENGE_PROTOCOL &&
+    hello.serverName !== undefined &&
+    challenges.isExpected(hello.serverName)
+  ) {
+    return { kind: "handOver", server: challenges.server };
   }
   if (hello.serverName !== undefined && doors.isCovered(hello.serverName)) {
     return { kind: "handOver", server: doors.visitors };
@@ -68,6 +85,7 @@ export class FrontDoor {
     this.#server.on("connection", this.#onConnection);
     visitors.on("secureConnection", this.#onSecure);
     links.on("secureConnection", this.#onSecure);
+    this.#options.challenges?.server.on("secureConnection", this.#onSecure);
     await bind(this.#server, listen, "--listen");
     this.#server.on("error", (error) =>
       log.error("listen", `The listener failed: ${error.message}`),
@@ -113,6 +131,7 @@ export class FrontDoor {
     await Promise.all(closed);
     this.#options.visitors.off("secureConnection", this.#onSecure);
     this.#options.links.off("secureConnection", this.#onSecure);
+    this.#options.challenges?.server.off("secureConnection", this.#onSecure);
   }
 
   readonly #onConnection = (socket: Socket): void => {

@@ -26,4 +26,8 @@ export type { SecureVisitor, VisitorServerOptions } from "./terminate.ts";
 export { redirectToHttps } from "./plain.ts";
 export type { VisitorLimits, VisitorTimeouts } from "./visitor-options.ts";
 export { Visitors } from "./visitors.ts";
-export { type PlainListener, startPlainListener } from "./plain-listener.ts";
+export {
+  type PlainListener,
+  type PlainListenerOptions,
+  startPlainListener,
+} from "./plain-listener.ts";

@@ -1,4 +1,4 @@
-// This file is port 80: plaintext visitors are sent to https, and nothing is served there. http.md §1 "Port 80"; S-18.
+// This file is port 80: a CA gets its proof, plaintext visitors are sent to https, and nothing else is served there. http.md §1 "Port 80"; S-18.
 import { answer, contextOf } from "../reply.ts";
 import type { CanonicalRequest } from "../request.ts";
 import type { Reply, Serve } from "../visit.ts";
@@ -8,10 +8,13 @@ export interface PlainOptions {
   isServed(host: string): boolean;
   /** Port visitors use for https; part of the redirect unless it is 443. */
   readonly httpsPort: number;
+  /** What a CA finds at `/.well-known/acme-challenge/TOKEN` while an order is under way. */
+  challengeAnswer?(token: string): string | undefined;
 }
 
 const HTTPS_PORT = 443;
 const SLASH = 0x2f;
+const OK = new TextEncoder().encode("OK");
 const REASON = new TextEncoder().encode("Permanent Redirect");
 
 /**
@@ -23,6 +26,8 @@ const REASON = new TextEncoder().encode("Permanent Redirect");
 export function redirectToHttps(options: PlainOptions): Serve {
   return (visit) => {
     const { request, reply } = visit;
+    const proof = proofFor(request, options);
+    if (proof !== undefined) return replyProof(proof, reply);
     // "*" names the server, not a resource: there is nowhere to send it.
     if (request.target[0] === SLASH && options.isServed(request.host)) {
       const fields = redirectFields(request, options.httpsPort);
@@ -32,6 +37,33 @@ export function redirectToHttps(options: PlainOptions): Serve {
       replyNoRoute(request, reply);
     }
   };
+}
+
+const CHALLENGE_PATH = "/.well-known/acme-challenge/";
+/** Tokens are base64url (RFC 8555 §8.3). */
+const TOKEN = /^[A-Za-z0-9_-]{1,256}$/;
+
+/** Before the redirect: a CA follows one, but on its other side the name may have no certificate yet. */
+function proofFor(
+  { method, target }: CanonicalRequest,
+  { challengeAnswer }: PlainOptions,
+): string | undefined {
+  if (method !== "GET" || challengeAnswer === undefined) return undefined;
+  const path = Buffer.from(target).toString("latin1");
+  const token = path.startsWith(CHALLENGE_PATH) ? path.slice(CHALLENGE_PATH.length) : "";
+  return TOKEN.test(token) ? challengeAnswer(token) : undefined;
+}
+
+function replyProof(proof: string, reply: Reply): void {
+  const body = Buffer.from(proof, "latin1");
+  const date = new Date().toUTCString();
+  const fields = Buffer.from(
+    `Date: ${date}\r\nCache-Control: no-store\r\nContent-Type: application/octet-stream\r\n`,
+    "latin1",
+  );
+  reply.head({ status: 200, reason: OK, fields, length: body.length, hasBody: true });
+  reply.body(body);
+  reply.end(undefined);
 }
 
 /** Not cached: a host that leaves tunl, or a port that changes, must not stay in browsers for ever. */

@@ -1,0 +1,451 @@
+// This file is certificates by ACME as a source: it does what the calendar says is due. product.md §7; reliability.md R-18, R-19.
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { TunlError } from "../../../errors.ts";
+import { reached } from "../../../limits.ts";
+import type { Logger } from "../../../log.ts";
+import { type CertificateTable, contextOf } from "../certificates.ts";
+import {
+  certificateFailed,
+  type CertificateSource,
+  type CertificateState,
+  waitUnless,
+} from "../source.ts";
+import { type Ca, lifeOf, type Obtained } from "./ca.ts";
+import { CHALLENGE_TYPES, type ChallengeAnswers, type ChallengeType } from "./challenges.ts";
+import { Coverage, type Line } from "./coverage.ts";
+import { NotOfferedError, ValidationError } from "./order.ts";
+import { AcmeError } from "./problem.ts";
+import { type Life, Schedule } from "./schedule.ts";
+import type { CertificateStorage, StoredCertificate } from "./storage.ts";
+
+/** Orders at a time: a name whose order hangs holds one place, and there are more. */
+export const MAX_ORDERS = 32;
+/** The calendar is looked at this often at least: one long timer would miss the time a machine was suspended. */
+const LOOK_MS = 60_000;
+
+export interface AcmeSourceOptions {
+  /** Canonical domains of the edge. */
+  readonly domains: readonly string[];
+  readonly ca: Ca;
+  readonly storage: CertificateStorage;
+  readonly answers: ChallengeAnswers;
+  readonly challenge: ChallengeType | "auto";
+  /** True: one wildcard for each domain whose zone can be edited. */
+  readonly usesWildcards: boolean;
+  readonly table: CertificateTable;
+  readonly log: Logger;
+  /** Wall clock, milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly random: () => number;
+}
+
+/** One certificate under way or served. */
+interface Entry extends Line {
+  /** Ends its order. */
+  readonly stop: AbortController;
+  /** Settled by the next thing that happens to it. */
+  news: PromiseWithResolvers<void>;
+  /** What is served. */
+  served: StoredCertificate | undefined;
+  /** True until it is on the disk. */
+  isUnsaved: boolean;
+  /** True until the disk was looked at. */
+  isOpening: boolean;
+}
+
+/** Orders what is granted, renews what is served, and never delays one name for another. */
+export class AcmeSource implements CertificateSource {
+  readonly #options: AcmeSourceOptions;
+  readonly #coverage: Coverage;
+  readonly #schedule: Schedule;
+  readonly #entries = new Map<string, Entry>();
+  readonly #work = new Set<Promise<void>>();
+  #timer: Timer | undefined;
+  #isOver = false;
+
+  constructor(options: AcmeSourceOptions) {
+    this.#options = options;
+    this.#coverage = new Coverage(options.domains);
+    this.#schedule = new Schedule({
+      random: options.random,
+      maxRunning: MAX_ORDERS,
+      onFull: () => reached("certificateOrders"),
+    });
+  }
+
+  /** Wants the domains themselves. */
+  async start(): Promise<void> {
+    const { domains, answers, usesWildcards } = this.#options;
+    if (usesWildcards) {
+      for (const domain of domains)
+        if (await answers.dns?.serves(domain)) this.#coverage.useWildcard(domain);
+    }
+    for (const domain of domains) this.want(domain);
+  }
+
+  want(name: string): void {
+    if (this.#isOver || !this.#coverage.want(name)) return;
+    this.#cover(name);
+  }
+
+  unwant(name: string): void {
+    if (this.#options.domains.includes(name) || !this.#coverage.unwant(name)) return;
+    // What was granted by a `*.x` alone goes with it.
+    const line = this.#coverage.lineOf(name);
+    if (!this.#coverage.isUsed(line.id)) this.#drop(line.id);
+  }
+
+  /** Somebody has changed something: a name that failed is tried again now, as far as the CA's limits allow. */
+  retry(name: string): void {
+    if (!this.#coverage.isWanted(name)) return;
+    this.#schedule.retry(this.#coverage.lineOf(name).id, this.#now());
+    this.#look();
+  }
+
+  async ready(name: string, signal?: AbortSignal): Promise<void> {
+    for (;;) {
+      if (this.#options.table.covers(name)) return;
+      const entry = this.#entries.get(this.#coverage.lineOf(name).id);
+      if (entry === undefined || !this.#coverage.isWanted(name))
+        throw certificateFailed(name, "it is not granted");
+      const { state, text = "", nextTryAt } = this.state(name);
+      if (state === "failed") {
+        const next = nextTryAt === undefined ? "" : `, next try at ${clock(nextTryAt)}`;
+        throw certificateFailed(name, `${text}${next}`);
+      }
+      await waitUnless(entry.news.promise, signal);
+    }
+  }
+
+  arriving(name: string): Promise<void> | undefined {
+    if (!this.#coverage.isWanted(name) || this.#options.table.covers(name)) return undefined;
+    if (this.state(name).state !== "pending") return undefined;
+    return this.#entries.get(this.#coverage.lineOf(name).id)?.news.promise;
+  }
+
+  state(name: string): CertificateState {
+    const found = this.#options.table.find(name);
+    const { id } = this.#coverage.lineOf(name);
+    const view = this.#schedule.view(id, this.#now());
+    const tried = view === undefined || view.failures === 0 ? {} : { text: view.text };
+    const nextTryAt =
+      view === undefined || view.failures === 0 || view.isRunning
+        ? {}
+        : { nextTryAt: view.nextTryAt };
+    if (found !== undefined)
+      return { state: "ready", notAfter: found.notAfter, ...tried, ...nextTryAt };
+    if (!this.#entries.has(id) || !this.#coverage.isWanted(name)) return { state: "none" };
+    const isPending = view === undefined || view.isRunning || view.failures === 0;
+    return { state: isPending ? "pending" : "failed", ...tried, ...nextTryAt };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    for (const entry of this.#entries.values()) entry.stop.abort();
+    await Promise.all(this.#work);
+  }
+
+  /** Makes sure that the certificate that is to cover a name is there or on its way. */
+  #cover(name: string): void {
+    const line = this.#coverage.lineOf(name);
+    if (this.#entries.has(line.id)) return;
+    const entry: Entry = {
+      ...line,
+      stop: new AbortController(),
+      news: Promise.withResolvers(),
+      served: undefined,
+      isUnsaved: false,
+      isOpening: true,
+    };
+    this.#entries.set(line.id, entry);
+    this.#run(async () => {
+      await this.#open(entry);
+      if (this.#entries.get(entry.id) === entry) this.#look();
+    });
+  }
+
+  #drop(id: string): void {
+    this.#entries.get(id)?.stop.abort();
+    this.#entries.delete(id);
+    this.#schedule.remove(id);
+    this.#options.table.remove(id);
+  }
+
+  /** Serves what lies on the disk, and puts the certificate into the calendar. */
+  async #open(entry: Entry): Promise<void> {
+    const { storage, log } = this.#options;
+    let life: Life | undefined;
+    try {
+      const found = await storage.load(entry.id);
+      if (found.kind === "damaged")
+        log.warn(
+          "certificate",
+          `The stored certificate of ${entry.id} is damaged (${found.reason}), it is ordered again`,
+          { name: entry.id },
+        );
+      if (found.kind === "whole") life = this.#accept(entry, found.certificate);
+    } catch (error) {
+      log.warn(
+        "certificate",
+        `Reading the stored certificate of ${entry.id} failed: ${textOf(error)}`,
+        {
+          name: entry.id,
+          ...(error instanceof TunlError && { hint: error.hint }),
+        },
+      );
+    }
+    entry.isOpening = false;
+    if (this.#entries.get(entry.id) !== entry) return;
+    this.#schedule.add(entry.id, life, this.#now());
+    if (life !== undefined) this.#tell(entry);
+  }
+
+  /** Serves a stored pair where it is good; undefined where it is not. */
+  #accept(entry: Entry, stored: StoredCertificate): Life | undefined {
+    const { log } = this.#options;
+    try {
+      const leaf = new X509Certificate(stored.cert);
+      const life = lifeOf(leaf);
+      const isOurs = leaf.checkPrivateKey(createPrivateKey(stored.key));
+      const isWhole = entry.names.every((name) => stored.names.includes(name));
+      if (!isOurs || !isWhole || life.notAfter <= this.#now()) return undefined;
+      this.#serve(entry, stored, life);
+      return life;
+    } catch (error) {
+      log.warn(
+        "certificate",
+        `The stored certificate of ${entry.id} cannot be used: ${textOf(error)}`,
+        { name: entry.id },
+      );
+      return undefined;
+    }
+  }
+
+  #serve(entry: Entry, certificate: StoredCertificate, life: Life): void {
+    const { table } = this.#options;
+    if (this.#entries.get(entry.id) !== entry) return;
+    entry.served = certificate;
+    table.put({ id: entry.id, names: entry.names, context: contextOf(certificate), ...life });
+  }
+
+  /** Does what is due, and sets the timer for what is due next. */
+  #look(): void {
+    if (this.#isOver) return;
+    const now = this.#now();
+    for (const { id, what } of this.#schedule.due(now)) {
+      const entry = this.#entries.get(id);
+      if (entry === undefined) continue;
+      if (what === "order") {
+        this.#schedule.begin(id);
+        this.#run(() => this.#order(entry));
+      } else {
+        // Asked again later whatever becomes of this.
+        this.#schedule.suggest(id, undefined, now);
+        this.#run(() => this.#ask(entry));
+      }
+    }
+    this.#warn(now);
+    for (const entry of this.#entries.values())
+      if (entry.isUnsaved && entry.served !== undefined) this.#run(() => this.#save(entry));
+    clearTimeout(this.#timer);
+    const next = this.#schedule.nextAt(now) ?? now + LOOK_MS;
+    // Due and yet not begun: all places are taken, and each that gets free looks again.
+    const delay = next <= now ? LOOK_MS : Math.min(next - now, LOOK_MS);
+    this.#timer = setTimeout(() => this.#look(), delay);
+    this.#timer.unref();
+  }
+
+  #run(work: () => Promise<void>): void {
+    const running = work()
+      .catch((error: unknown) =>
+        this.#options.log.error("certificate", `BUG: ${textOf(error)}`, { error: String(error) }),
+      )
+      .finally(() => this.#work.delete(running));
+    this.#work.add(running);
+  }
+
+  async #order(entry: Entry): Promise<void> {
+    const { log } = this.#options;
+    const isRenewal = entry.served !== undefined;
+    try {
+      const { obtained, type } = await this.#obtain(entry);
+      if (this.#entries.get(entry.id) !== entry) return;
+      const { cert, key, life } = obtained;
+      this.#serve(entry, { names: entry.names, cert, key, challenge: type }, life);
+      this.#schedule.succeeded(entry.id, life, this.#now());
+      entry.isUnsaved = true;
+      await this.#save(entry);
+      const days = Math.floor((life.notAfter - this.#now()) / 86_400_000);
+      const names = entry.names.join(" and ");
+      log.info("certificate", `${names}, ${isRenewal ? "renewed, " : ""}expires in ${days} days`, {
+        name: entry.id,
+      });
+      this.#checkClock(entry.id, life);
+      this.#settleWildcard(entry, true);
+    } catch (error) {
+      // Dropped meanwhile, or the edge ends: nobody waits for it.
+      if (entry.stop.signal.aborted) return;
+      this.#failed(entry, error);
+    } finally {
+      this.#tell(entry);
+      this.#look();
+    }
+  }
+
+  /** Tries one challenge after the other until one does, or no more may fail in this hour. */
+  async #obtain(entry: Entry): Promise<{ obtained: Obtained; type: ChallengeType }> {
+    const { ca } = this.#options;
+    const { signal } = entry.stop;
+    let last: unknown;
+    for (const type of await this.#types(entry)) {
+      if (!this.#schedule.mayValidate(entry.id, this.#now())) {
+        reached("failedValidations");
+        break;
+      }
+      try {
+        const wish = { names: entry.names, type, replaces: entry.served?.cert };
+        return { obtained: await ca.obtain(wish, signal), type };
+      } catch (error) {
+        signal.throwIfAborted();
+        // Whatever else the CA or the way to it does would do the same to the next challenge.
+        if (error instanceof AcmeError && !isOfChallenge(error)) throw error;
+        if (error instanceof ValidationError)
+          this.#schedule.validationFailed(entry.id, this.#now());
+        // That the next one is not offered says less than how this one failed.
+        if (!(error instanceof NotOfferedError) || last === undefined) last = error;
+      }
+    }
+    throw last ?? this.#impossible(entry);
+  }
+
+  async #types(entry: Entry): Promise<readonly ChallengeType[]> {
+    const { answers, challenge } = this.#options;
+    const lists = await Promise.all(entry.names.map((name) => answers.possible(name)));
+    const possible = CHALLENGE_TYPES.filter((type) => lists.every((list) => list.includes(type)));
+    if (challenge !== "auto") return possible.filter((type) => type === challenge);
+    const proven = entry.served?.challenge;
+    return [...possible].sort((one, other) => Number(other === proven) - Number(one === proven));
+  }
+
+  #impossible(entry: Entry): AcmeError {
+    const { challenge } = this.#options;
+    const isWildcard = entry.names.some((name) => name.startsWith("*."));
+    const text = isWildcard
+      ? "a wildcard is proven by DNS-01, and dns.provider serves no zone of it"
+      : `${challenge} cannot be used here: ${challenge === "http-01" ? "nothing listens on port 80" : "dns.provider serves no zone of the name"}`;
+    return new AcmeError(text, {
+      blame: "name",
+      hint: isWildcard
+        ? "Set dns.provider, or use --tls files"
+        : "Use certificates.challenge: auto",
+    });
+  }
+
+  #failed(entry: Entry, error: unknown): void {
+    const { log, ca } = this.#options;
+    const now = this.#now();
+    const skew = ca.skewMs === 0 ? "" : `; ${describeSkew(ca.skewMs)}`;
+    const text = `${textOf(error)}${skew}`;
+    const after = error instanceof AcmeError ? error.retryAfterMs : undefined;
+    this.#schedule.failed(entry.id, text, now, after);
+    const next = this.#schedule.view(entry.id, now)?.nextTryAt ?? now;
+    const served = entry.served === undefined ? "" : ", the one there is stays in use";
+    const minutes = Math.max(1, Math.round((next - now) / 60_000));
+    log.warn("certificate", `${entry.id}: ${text}; next try in ${minutes} min${served}`, {
+      name: entry.id,
+      ...(error instanceof TunlError && { hint: error.hint }),
+    });
+    this.#settleWildcard(entry, false);
+  }
+
+  /** While the wildcard of a domain cannot be had, each of its names has a certificate of its own. */
+  #settleWildcard({ id, served }: Entry, isGood: boolean): void {
+    const domain = this.#coverage.domainOf(id);
+    if (domain === undefined || !this.#options.usesWildcards) return;
+    if (isGood) this.#coverage.useWildcard(domain);
+    else if (served === undefined) this.#coverage.dropWildcard(domain);
+    for (const name of [...this.#coverage.wanted]) this.#cover(name);
+    if (!isGood) return;
+    for (const own of [...this.#entries.keys()])
+      if (own !== id && !this.#coverage.isUsed(own) && this.#coverage.lineOf(own).id === id)
+        this.#drop(own);
+  }
+
+  async #ask(entry: Entry): Promise<void> {
+    const { ca, log } = this.#options;
+    if (entry.served === undefined) return;
+    try {
+      const info = await ca.renewalInfo(entry.served.cert, entry.stop.signal);
+      this.#schedule.suggest(entry.id, info, this.#now(), info?.againMs);
+    } catch (error) {
+      if (entry.stop.signal.aborted) return;
+      log.debug("certificate", `Asking when to renew ${entry.id} failed: ${textOf(error)}`, {
+        name: entry.id,
+      });
+    }
+    this.#look();
+  }
+
+  async #save(entry: Entry): Promise<void> {
+    const { storage, log } = this.#options;
+    const { served } = entry;
+    if (served === undefined) return;
+    entry.isUnsaved = false;
+    try {
+      await storage.save(entry.id, served);
+    } catch (error) {
+      entry.isUnsaved = true;
+      log.warn(
+        "certificate",
+        `Storing the certificate of ${entry.id} failed: ${textOf(error)}; it is served from memory and stored later`,
+        { name: entry.id, hint: "Free space where the state lies" },
+      );
+    }
+  }
+
+  #warn(now: number): void {
+    for (const { id, days } of this.#schedule.warnings(now)) {
+      const { text } = this.#schedule.view(id, now) ?? { text: "" };
+      const why = text === "" ? "" : `: ${text}`;
+      this.#options.log.warn("certificate", `${id} expires in ${days} days${why}`, { name: id });
+    }
+  }
+
+  #checkClock(id: string, { notBefore }: Life): void {
+    if (notBefore <= this.#now()) return;
+    const text = `${id} is not valid yet by the clock of this machine, which seems to be behind`;
+    this.#options.log.warn("certificate", text, {
+      name: id,
+      hint: "Check the clock: timedatectl set-ntp true",
+    });
+  }
+
+  #tell(entry: Entry): void {
+    const { news } = entry;
+    entry.news = Promise.withResolvers();
+    news.resolve();
+  }
+
+  #now(): number {
+    return this.#options.clock();
+  }
+}
+
+/** True where another kind of challenge may do better. */
+function isOfChallenge(error: AcmeError): boolean {
+  return error instanceof NotOfferedError || error instanceof ValidationError;
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function clock(time: number): string {
+  return new Date(time).toISOString().slice(11, 16).concat(" UTC");
+}
+
+function describeSkew(ms: number): string {
+  const minutes = Math.round(Math.abs(ms) / 60_000);
+  return `the clock of this machine is ${minutes} min ${ms > 0 ? "ahead of" : "behind"} the CA's`;
+}
