@@ -138,7 +138,10 @@ class Teller implements ConnectorEvents {
       this.#output.log.info("certificate", `${host}, ready in ${formatDuration(ms)}`, {
         name: host,
       });
-    else this.#output.log.warn("certificate", `${host}: ${text}`, { name: host });
+    else
+      this.#output.log.warn("certificate", text === "" ? `No certificate for ${host}` : text, {
+        name: host,
+      });
   }
 
   notice(text: string): void {

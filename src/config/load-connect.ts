@@ -107,7 +107,8 @@ export function loadConnect(
   };
   return {
     options,
-    log: logOptions(settings, input, false),
+    // Rules mean several names or several services: request lines for people say which.
+    log: logOptions(settings, input, ingress.rules.length > 1),
     configName: given?.source.name,
     ...(given !== undefined && {
       warnings: { source: given.source, problems: given.problems },

@@ -171,6 +171,6 @@ export interface LogOptions {
   /** undefined: stderr. */
   readonly file: string | undefined;
   readonly isColored: boolean;
-  /** True at the edge, which serves many names: request lines for people say which. */
+  /** True at the edge and with several rules, which serve many names: request lines for people say which. */
   readonly showsHosts: boolean;
 }

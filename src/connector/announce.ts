@@ -17,8 +17,12 @@ export interface AnnounceEvents {
   granted(host: string, url: string): void;
   /** The edge does not: `code` and text for people. */
   refused(host: string, code: string, text: string): void;
-  /** Visitors of the name can be served, or why not; `state` is a word of later revisions, too. */
-  certificate(host: string, state: string, text: string): void;
+  /**
+   * Visitors of the name can be served, or why not; `state` is a word of later revisions, too.
+   *
+   * @param ms How long that took the edge, where it says so.
+   */
+  certificate(host: string, state: string, ms: number | undefined, text: string): void;
   notice(text: string): void;
   /** The call could not be made or was cut short; the session tells why. */
   lost(): void;
@@ -109,8 +113,11 @@ function take(name: string, body: CallBody, events: AnnounceEvents): void {
     return typeof value === "string" ? value : "";
   };
   if (name === "notice") events.notice(text("text"));
-  else if (name === "certificate") events.certificate(text("host"), text("state"), text("text"));
-  else if (name !== "host")
+  else if (name === "certificate") {
+    const ms = body["ms"];
+    const took = typeof ms === "number" ? ms : undefined;
+    events.certificate(text("host"), text("state"), took, text("text"));
+  } else if (name !== "host")
     return; // Events of later revisions are not ours to judge.
   else if (text("state") === "granted") events.granted(text("host"), text("url"));
   else events.refused(text("host"), text("code"), text("text"));
@@ -149,24 +156,24 @@ const FINAL_REFUSALS: ReadonlySet<string> = new Set([
   "HOSTNAME_LIMIT",
 ]);
 
-/** @param isRule True: the name stands in a rule, not in a flag. */
-export function refusedName(host: string, code: string, text: string, isRule = false): TunlError {
+/** @param ruledBy The tunnel whose rule has the name; undefined: it stands in a flag. */
+export function refusedName(host: string, code: string, text: string, ruledBy?: string): TunlError {
   const message = text === "" ? `The edge does not give ${host} to this tunnel` : text;
   return new TunlError(code, message, {
     retryable: !FINAL_REFUSALS.has(code),
-    hint: hintOf(host, code, isRule),
+    hint: hintOf(host, code, ruledBy),
   });
 }
 
-function hintOf(host: string, code: string, isRule: boolean): string {
+function hintOf(host: string, code: string, ruledBy: string | undefined): string {
   if (code === "HOSTNAME_TAKEN")
-    return isRule
+    return ruledBy !== undefined
       ? "Rules with this name answer nothing: choose another name"
       : "Choose another --name or --host";
   if (code === "HOSTNAME_LIMIT")
     return "Serve fewer names, or join as another tunnel with a new line of tunl edge invite";
-  if (isRule)
-    return `Rules with this name answer nothing until it is granted: tunl route dns TUNNEL ${host}, or on the edge tunl edge grant TUNNEL ${host}`;
+  if (ruledBy !== undefined)
+    return `Rules with this name answer nothing until it is granted: tunl route dns ${ruledBy} ${host}, or on the edge tunl edge grant ${ruledBy} ${host}`;
   // The edge's owner may not be able to give it either: reserved labels are told there.
   return `Choose another name, or ask the edge's owner for a line that allows it: tunl edge invite --host ${host}`;
 }

@@ -274,13 +274,14 @@ class RunningConnector implements Connector {
           this.#routes.granted(host, url);
         },
         refused: (host, code, text) => {
-          const error = refusedName(host, code, text, ruled.includes(host));
+          const ruledBy = ruled.includes(host) ? (this.#tunnel ?? "TUNNEL") : undefined;
+          const error = refusedName(host, code, text, ruledBy);
           const ending = answers.refused(error);
           // Every name was refused for good: there is nothing to stay for.
           if (ending !== undefined) this.#done.reject(ending);
           else this.#routes.refused(host, error);
         },
-        certificate: (host, state, text) => this.#routes.certificate(host, state, text),
+        certificate: (...told) => this.#routes.certificate(...told),
         notice: (text) => this.#events.notice(text),
         lost: () => {
           if (session.isClosed || session.isDraining) return; // The next session announces again.

@@ -59,10 +59,11 @@ export class RouteBook {
     this.#events.failed(error);
   }
 
-  certificate(host: string, state: string, text: string): void {
+  /** @param took How long the edge says that it took, ms. */
+  certificate(host: string, state: string, took: number | undefined, text: string): void {
     if (state !== "ready" && state !== "failed") return; // Still under way.
     const at = this.#granted.get(host)?.at ?? this.#now();
-    this.#events.certificate(host, state, this.#now() - at, text);
+    this.#events.certificate(host, state, took ?? this.#now() - at, text);
   }
 
   list(): readonly Route[] {

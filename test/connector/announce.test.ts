@@ -74,10 +74,10 @@ describe("a refused name", () => {
     expect(hint).toContain("--name");
     expect(refusedName("a.example.com", "HOSTNAME_LIMIT", "").hint).toContain("tunl edge invite");
     // Who wrote it into a file is told that the rest of the file works.
-    const rule = refusedName("a.example.com", "HOSTNAME_NOT_GRANTED", "", true);
+    const rule = refusedName("a.example.com", "HOSTNAME_NOT_GRANTED", "", "home");
     expect(rule.hint).toContain("answer nothing");
-    expect(rule.hint).toContain("tunl route dns TUNNEL a.example.com");
-    expect(refusedName("a.example.com", "HOSTNAME_TAKEN", "", true).hint).not.toContain("--name");
+    expect(rule.hint).toContain("tunl route dns home a.example.com");
+    expect(refusedName("a.example.com", "HOSTNAME_TAKEN", "", "home").hint).not.toContain("--name");
   });
 });
 
@@ -97,7 +97,7 @@ describe("announce", () => {
       {
         granted: (host, url) => log.push(`granted ${host} ${url}`),
         refused: (host, code, text) => log.push(`refused ${host} ${code} ${text}`),
-        certificate: (host, state, text) => log.push(`certificate ${host} ${state} ${text}`),
+        certificate: (...told) => log.push(`certificate ${told.join(" ")}`),
         notice: (text) => log.push(`notice ${text}`),
         lost: () => log.push("lost"),
       },
@@ -123,13 +123,13 @@ describe("announce", () => {
     edge.bytes(
       event("host", { host: "b.example.com", state: "taken", code: "HOSTNAME_TAKEN", text: "No" }),
     );
-    edge.bytes(event("certificate", { host: "a.example.com", state: "ready", days: 89 }));
+    edge.bytes(event("certificate", { host: "a.example.com", state: "ready", days: 89, ms: 70 }));
     edge.bytes(event("notice", { text: "Soon" }));
     edge.bytes(event("weather", { host: "c.example.com", state: "granted" }));
     expect(log).toEqual([
       "granted a.example.com https://a",
       "refused b.example.com HOSTNAME_TAKEN No",
-      "certificate a.example.com ready ",
+      "certificate a.example.com ready 70 ",
       "notice Soon",
     ]);
     // The names are served as long as this stays open.

@@ -90,11 +90,13 @@ describe("routes", () => {
     at(1_000);
     book.granted("a.example.com", "https://a.example.com");
     at(4_200);
-    book.certificate("a.example.com", "pending", "");
-    book.certificate("a.example.com", "ready", "");
-    book.certificate("a.example.com", "failed", "the CA said no");
+    book.certificate("a.example.com", "pending", undefined, "");
+    book.certificate("a.example.com", "ready", undefined, "");
+    book.certificate("a.example.com", "ready", 2_900, "");
+    book.certificate("a.example.com", "failed", undefined, "the CA said no");
     expect(log.slice(1)).toEqual([
       "certificate a.example.com ready 3200 ",
+      "certificate a.example.com ready 2900 ",
       "certificate a.example.com failed 3200 the CA said no",
     ]);
   });

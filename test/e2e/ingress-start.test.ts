@@ -135,7 +135,13 @@ ingress:
     expect(lines(log).find(({ event }) => event === "start")).toMatchObject({
       label: "from-the-file",
     });
-    expect(JSON.stringify(lines(log))).toContain("This version keeps one link");
+    const text = JSON.stringify(lines(log));
+    expect(text).toContain("This version keeps one link");
+    // Known and without effect: a line each, for who looks for it.
+    for (const key of ["retries", "protocol"])
+      expect(lines(log)).toContainEqual(
+        expect.objectContaining({ level: "debug", msg: expect.stringContaining(key) }),
+      );
     renameSync(log, `${log}.1`);
     connector.signal("SIGHUP");
     await eventually(() => (existsSync(log) ? true : undefined), "the new log");
