@@ -108,6 +108,27 @@ describe.skipIf(!CAN_RUN)("starting with a file", () => {
     await connector.ended;
   });
 
+  test("names of flags: a wildcard is served one label deep, a foreign one is refused", async () => {
+    const line = await edge.invite(["--host", `*.pre.${DOMAIN}`]);
+    const target = String(app.port);
+    const words = ["connect", target, "--join", line];
+    const connector = ruled.run([...words, "--host", `*.pre.${DOMAIN}`]);
+    expect(await connector.event("route")).toMatchObject({
+      url: `https://*.pre.${DOMAIN}:${edge.port}`,
+      service: `http://localhost:${app.port}`,
+    });
+    expect(await status("x.pre")).toEqual([200]);
+    const deep = await curl(edge, [`https://y.x.pre.${DOMAIN}:${edge.port}/`]);
+    expect(deep.code).not.toBe(0);
+    connector.signal("SIGTERM");
+    await connector.ended;
+    // Proof of a foreign name is not what a flag can give: the only name refused ends it.
+    const foreign = ruled.run([...words, "--host", "shop.example.org"]);
+    const { code, stderr } = await foreign.ended;
+    expect(code).toBe(4);
+    expect(stderr).toContain("HOSTNAME_NOT_GRANTED");
+  });
+
   test("label, pidfile, logfile and grace-period are those of the file; SIGHUP opens the log anew", async () => {
     const log = join(ruled.home.path, "connector.log");
     const pidfile = join(ruled.home.path, "connector.pid");

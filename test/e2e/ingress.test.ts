@@ -1,9 +1,8 @@
 // This file is one connector with many rules: which service each request comes to, and with which settings. product.md §3.3, §3.4; S-30, S-37, S-63.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createServer, type Server } from "node:net";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
-import { isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
+import { eventually, isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
 import { Home, type Running, tunl } from "../binary/tunl.ts";
 import { HAS_NGINX, Nginx } from "./nginx.ts";
 import {
@@ -343,6 +342,22 @@ ingress:
     other.signal("SIGTERM");
     await other.ended;
     expect(errorOf(await get("extra", "/bytes/3"))).toEqual([404]);
+  });
+
+  test("a rule outside the grants answers nothing, and as soon as it is granted everything", async () => {
+    const ask = (): ReturnType<typeof curl> =>
+      curl(edge, ["-i", `https://app.example.org:${edge.port}/bytes/3`]);
+    // No certificate for a stranger's name, so no answer either.
+    expect((await ask()).code).not.toBe(0);
+    const { tunnel } = await connector.event("joined");
+    const words = ["edge", "grant", String(tunnel), "app.example.org"];
+    const granted = await tunl(words, { home: edge.home });
+    expect([granted.code, granted.stderr]).toEqual([0, expect.any(String)]);
+    const answer = await eventually(async () => {
+      const ended = await ask();
+      return ended.code === 0 ? answered(ended) : undefined;
+    }, "an answer to the new name");
+    expect([answer.status, answer.body]).toEqual([200, "bbb"]);
   });
 
   test("replicas: one is enough, whichever it is", async () => {
