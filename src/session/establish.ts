@@ -213,6 +213,7 @@ export async function acceptLink(socket: TLSSocket, options: AcceptOptions): Pro
   const startedAt = performance.now();
   const source = new FrameSource(socket, "edge");
   let handshake: EdgeHandshake | undefined;
+  let ticks: Ticks | undefined;
   try {
     handshake = new EdgeHandshake({
       key: options.key,
@@ -227,13 +228,13 @@ export async function acceptLink(socket: TLSSocket, options: AcceptOptions): Pro
     socket.write(handshake.hello(source.decoder.record("hello"), source.decoder.raw));
     source.decoder.expect("auth", "enroll");
     const name = await source.next(HANDSHAKE_MS - (performance.now() - startedAt));
-    const arrivedAt = performance.now();
+    ticks = new Ticks(AUTH_FAILED_DELAY_MS);
     const frame = source.decoder.record(name === "auth" ? "auth" : "enroll");
     const proven = handshake.proof(name === "auth" ? "auth" : "enroll", frame);
     const admission = proven === undefined ? undefined : await admissionOf(options.gate, proven);
     if (proven === undefined || admission === undefined) {
       // One refusal for every reason, at one time after the proof.
-      await delay(AUTH_FAILED_DELAY_MS - (performance.now() - arrivedAt));
+      await ticks.next();
       throw refusal("AUTH_FAILED", "The proof was not accepted", 0);
     }
     const objection = options.judge(admission, proven);
@@ -249,6 +250,32 @@ export async function acceptLink(socket: TLSSocket, options: AcceptOptions): Pro
     if (handshake === undefined) socket.destroy();
     else refuse(socket, handshake, error);
     throw error;
+  } finally {
+    ticks?.stop();
+  }
+}
+
+/**
+ * A clock that was started when a proof arrived, before anything was done with it: an answer that waits for its next tick
+ * tells nothing of how long the work took. A timer set behind the work would: it rounds to whole milliseconds.
+ */
+class Ticks {
+  readonly #timer: Timer;
+  #ticked = Promise.withResolvers<void>();
+
+  constructor(stepMs: number) {
+    this.#timer = setInterval(() => {
+      this.#ticked.resolve();
+      this.#ticked = Promise.withResolvers<void>();
+    }, stepMs);
+  }
+
+  next(): Promise<void> {
+    return this.#ticked.promise;
+  }
+
+  stop(): void {
+    clearInterval(this.#timer);
   }
 }
 
@@ -284,7 +311,3 @@ function refuse(socket: TLSSocket, handshake: EdgeHandshake, error: unknown): vo
 
 /** A REFUSED that cannot leave is not waited for longer, ms. */
 const REFUSED_LINGER_MS = 1_000;
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, Math.max(0, ms)));
-}
