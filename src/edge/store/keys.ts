@@ -2,7 +2,7 @@
 import { TunlError } from "../../errors.ts";
 import { freeName } from "./labels.ts";
 import type { By, Calls, KeyRow, Owner, Rotated } from "./records.ts";
-import { keyOf } from "./rows.ts";
+import { hostOf, keyOf } from "./rows.ts";
 import type { Transaction } from "./transaction.ts";
 
 /** Keys of one tunnel that are in force: one for each machine that serves it, and its tokens. */
@@ -131,6 +131,7 @@ export function rotateKey(transaction: Transaction, body: Calls["rotateKey"]["bo
     "UPDATE keys SET replaced_by = ?, expires_at = ?, revoked_at = ? WHERE public_key = ?",
     ...[body.next, endsAt, endsAt <= transaction.now ? transaction.now : null, old.publicKey],
   );
+  moveNames(transaction, old.publicKey, body.next);
   transaction.audit("key.rotated", {
     [old.owner.kind]: old.owner.id,
     keyId: old.keyId,
@@ -138,6 +139,13 @@ export function rotateKey(transaction: Transaction, body: Calls["rotateKey"]["bo
     endsAt,
   });
   return { key, old: changedKey(transaction, old.publicKey) };
+}
+
+/** Random names are remembered for a key: they go over to the one in its place, so that a rotation costs nobody a name. */
+function moveNames(transaction: Transaction, old: Uint8Array, next: Uint8Array): void {
+  transaction.run("UPDATE hosts SET public_key = ? WHERE public_key = ?", next, old);
+  for (const row of transaction.all("SELECT * FROM hosts WHERE public_key = ?", next))
+    transaction.changes.push({ table: "hosts", row: hostOf(row) });
 }
 
 /** Revokes keys for ever; those that were revoked before stay as they are. */
