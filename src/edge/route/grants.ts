@@ -60,14 +60,14 @@ export function decideClaim(view: GrantView, rules: NameRules, claim: Claim): De
   if (pattern === undefined) return "notGranted";
   if (view.ownerOf(claim.host) === claim.tunnel) return "held";
   const fixedFor = fixedOwner(rules.fixed, pattern);
-  const isFixed = fixedFor !== undefined && fixedFor === claim.name;
+  const isFixed = fixedFor !== undefined && (fixedFor === claim.name || fixedFor === claim.tunnel);
   if (!isFixed && !isClaimable(rules, claim.scope, pattern)) return "notGranted";
   if (fixedFor !== undefined && !isFixed) return "taken";
   return availability(view, claim.tunnel, pattern);
 }
 
-/** Name of the tunnel that a fixed grant gives this name to, or one that overlaps with it. */
-function fixedOwner(fixed: readonly FixedGrant[], pattern: HostPattern): string | undefined {
+/** Name or UUID of the tunnel that a fixed grant gives this name to, or one that overlaps with it. */
+export function fixedOwner(fixed: readonly FixedGrant[], pattern: HostPattern): string | undefined {
   for (const { tunnel, hosts } of fixed)
     if (hosts.some((text) => isOverlapping(text, pattern))) return tunnel;
   return undefined;

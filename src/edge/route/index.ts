@@ -10,6 +10,7 @@ export {
   decideClaim,
   decideGrant,
   type FixedGrant,
+  fixedOwner,
   type GrantView,
   impossibleScope,
   isForeign,

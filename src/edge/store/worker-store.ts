@@ -2,7 +2,14 @@
 import { randomInt } from "node:crypto";
 import { TunlError } from "../../errors.ts";
 import { hashCode, makeCode } from "../../identity/index.ts";
-import { decideClaim, decideGrant, drawName, isReserved, randomBase } from "../route/index.ts";
+import {
+  decideClaim,
+  decideGrant,
+  drawName,
+  fixedOwner,
+  isReserved,
+  randomBase,
+} from "../route/index.ts";
 import type { Decision, NameStyle } from "../route/index.ts";
 import { Backups, notBackedUp } from "./backups.ts";
 import { assertBetween, canonicalPattern, canonicalScope, notGranted } from "./asked.ts";
@@ -262,7 +269,10 @@ class WorkerStore implements Store {
     for (let draw = 0; draw < CANDIDATES; draw++) {
       const label = drawName(style, (below) => randomInt(below));
       // Below a domain a label may be reserved; below a name of the scope it is an inner one and free.
-      if (!isOneLabel || !isReserved(label, rules.reserved)) candidates.push(`${label}.${base}`);
+      const isFree = !isOneLabel || !isReserved(label, rules.reserved);
+      const host = `${label}.${base}`;
+      if (isFree && fixedOwner(rules.fixed, { host, isWildcard: false }) === undefined)
+        candidates.push(host);
     }
     return candidates;
   }
