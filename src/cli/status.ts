@@ -66,6 +66,12 @@ function edgeLines(edge: Answer): string[] {
       texts(tunnel["congestion"]).join(", "),
     ];
     lines.push(row("tunnel", [text(tunnel["name"]), ...counts, texts(tunnel["hosts"]).join(", ")]));
+    for (const { keyId, labels } of objects(tunnel["clones"])) {
+      const who = texts(labels).join(", ");
+      lines.push(
+        row("", [`${texts(labels).length} connectors with the one key "${text(keyId)}": ${who}`]),
+      );
+    }
   }
   lines.push(...stateLines(edge), ...limitLines(edge));
   for (const certificate of objects(edge["certificates"])) {

@@ -23,12 +23,12 @@ export class Body {
   }
 
   texts(name: string): readonly string[] {
-    const value = this.#members[name] ?? [];
+    const value = this.#or(name, []);
     return isTexts(value) ? value : refuse(name, "a list of texts");
   }
 
   number(name: string, fallback?: number): number {
-    const value = this.#members[name] ?? fallback;
+    const value = this.#or(name, fallback);
     return typeof value === "number" && Number.isFinite(value) ? value : refuse(name, "a number");
   }
 
@@ -37,8 +37,14 @@ export class Body {
   }
 
   boolean(name: string): boolean {
-    const value = this.#members[name] ?? false;
+    const value = this.#or(name, false);
     return typeof value === "boolean" ? value : refuse(name, "true or false");
+  }
+
+  /** Only an absent member has a fallback: null says something, and nothing that is known here. */
+  #or(name: string, fallback: unknown): unknown {
+    const value = this.#members[name];
+    return value === undefined ? fallback : value;
   }
 
   /** A public key: 32 bytes as base64url. */
