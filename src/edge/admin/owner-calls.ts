@@ -74,7 +74,7 @@ async function revoke(context: CallContext, found: Revocable): Promise<CallBody>
         const key = store.snapshot.key(publicKey);
         return key === undefined ? [] : [`${ownerName(context, key.owner)}/${key.keyId}`];
       });
-      return { wasOver: state === "over", keys: shortened(made) };
+      return { wasOver: state === "over", keys: shortened(made.sort()) };
     }
     case "host": {
       const { host } = found.host;
