@@ -7,6 +7,7 @@ const code = await run(process.argv.slice(2), {
   "edge grant": async () => (await import("./cli/grant.ts")).default,
   "edge revoke": async () => (await import("./cli/revoke.ts")).default,
   "edge repair": async () => (await import("./cli/repair.ts")).default,
+  "edge check": async () => (await import("./cli/edge-check.ts")).default,
   connect: async () => (await import("./cli/connect.ts")).default,
   login: async () => (await import("./cli/login.ts")).default,
   "tunnel create": async () => (await import("./cli/tunnel-create.ts")).default,
@@ -18,6 +19,9 @@ const code = await run(process.argv.slice(2), {
   "route list": async () => (await import("./cli/route.ts")).list,
   "route delete": async () => (await import("./cli/route.ts")).remove,
   "tunnel run": async () => (await import("./cli/tunnel-run.ts")).default,
+  "ingress validate": async () => (await import("./cli/ingress-validate.ts")).default,
+  "ingress rule": async () => (await import("./cli/ingress-rule.ts")).default,
+  "config check": async () => (await import("./cli/config-check.ts")).default,
   status: async () => (await import("./cli/status.ts")).default,
   version: async () => (await import("./cli/version.ts")).default,
 });

@@ -84,6 +84,12 @@ export const COMMANDS: readonly CommandRow[] = [
     examples: ["tunl edge repair", "tunl edge repair --state /var/lib/tunl --yes"],
   },
   {
+    name: "edge check",
+    summary: "Judges the edge's configuration file as tunl edge would",
+    positionals: [],
+    examples: ["tunl edge check", "tunl edge check --config edge.yml --strict"],
+  },
+  {
     name: "connect",
     summary: "Runs the private end: gives a local service a public name",
     positionals: [
@@ -99,6 +105,26 @@ export const COMMANDS: readonly CommandRow[] = [
     ],
   },
   ...ACCOUNT_COMMANDS,
+  {
+    name: "ingress validate",
+    summary: "Judges the rules of a connector's configuration file",
+    positionals: [],
+    examples: ["tunl ingress validate", "tunl ingress validate --config config.yml"],
+  },
+  {
+    name: "ingress rule",
+    summary: "Says which rule takes a URL",
+    positionals: [{ name: "URL", about: "Such as https://app.example.com/path", isNeeded: true }],
+    examples: ["tunl ingress rule https://app.example.com/path"],
+  },
+  {
+    name: "config check",
+    summary: "Judges configuration files, and the files they name",
+    positionals: [
+      { name: "FILE", about: "Of an edge or a connector; those this machine would use if absent" },
+    ],
+    examples: ["tunl config check", "tunl config check config.yml --strict"],
+  },
   {
     name: "status",
     summary: "Shows links, streams, names and certificates of this machine's processes",

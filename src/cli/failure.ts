@@ -73,6 +73,7 @@ export const EXITS: Readonly<Record<string, number>> = {
   TUNNEL_CONNECTED: 7,
   ACCOUNT_EXISTS: 7,
   NOT_FOUND: 7,
+  CONFIG_MISSING: 7,
   TUNNEL_NOT_FOUND: 7,
   KEY_NOT_FOUND: 7,
   HOSTNAME_NOT_FOUND: 7,
@@ -115,7 +116,8 @@ export function formatFailure(error: unknown, isColored: boolean, isDetailed = f
     isColored
       ? text.replace(/^(✖|⚠)/gm, (mark) => `\u001b[${mark === "✖" ? 31 : 33}m${mark}\u001b[0m`)
       : text;
-  if (error instanceof ConfigError) return paint(formatProblems(error.source, error.problems));
+  if (error instanceof ConfigError)
+    return paint(redactText(formatProblems(error.source, error.problems)));
   const lines = [`✖ ${labelOf(error).padEnd(12)} ${printable(redactText(messageOf(error)))}`];
   if (error instanceof TunlError && error.hint !== undefined)
     lines.push(`${" ".repeat(15)}${printable(redactText(error.hint))}`);

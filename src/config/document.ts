@@ -1,5 +1,5 @@
 // This file is a YAML document as a tree of texts with places; the only importer of `yaml`. product.md §3, §4.
-import { isAlias, isMap, isScalar, isSeq, parseDocument, visit } from "yaml";
+import { isAlias, isMap, isNode, isScalar, isSeq, parseDocument } from "yaml";
 import type { Document, Node as YamlNode, Pair } from "yaml";
 import type { Problem, Span } from "./report.ts";
 
@@ -41,18 +41,25 @@ export function parseTree(text: string): { tree: Tree | undefined; problems: Pro
   // `logLevel: "error"` keeps the library from printing process warnings of its own.
   const document = parseDocument(text, {
     prettyErrors: false,
-    uniqueKeys: true,
+    // The library compares each key with all before it: 20,000 of them take seconds. `Scan` looks them up.
+    uniqueKeys: false,
     version: "1.2",
     logLevel: "error",
     strict: true,
   });
   const spanOf = placeFinder(text);
-  const duplicates = document.errors.some(({ code }) => code === "DUPLICATE_KEY")
-    ? findDuplicates(document)
-    : undefined;
+  const { duplicates, anchors } = new Scan(document);
+  const mistakes = [
+    ...document.errors.map(({ code, message, pos }) => ({ code: code as string, message, pos })),
+    ...[...duplicates].map(([at, { end }]) => ({
+      code: DUPLICATE,
+      message: "",
+      pos: [at, end] as const,
+    })),
+  ].toSorted((left, right) => left.pos[0] - right.pos[0]);
   // One mistake is often several errors of the parser: the first of a line is the one that helps.
   const lines = new Set<number>();
-  for (const { code, message, pos } of document.errors) {
+  for (const { code, message, pos } of mistakes) {
     const span = spanOf(pos[0], pos[1]);
     if (lines.has(span.line)) continue;
     lines.add(span.line);
@@ -60,7 +67,10 @@ export function parseTree(text: string): { tree: Tree | undefined; problems: Pro
     problems.push({
       severity: "error",
       code: `YAML_${code}`,
-      message: duplicateMessage(duplicates?.get(pos[0]), spanOf) ?? yamlMessage(code, message),
+      message:
+        code === DUPLICATE
+          ? duplicateMessage(duplicates.get(pos[0]) as Duplicate, spanOf)
+          : yamlMessage(code, message),
       span,
       ...(hint !== undefined && { hint }),
     });
@@ -78,7 +88,7 @@ export function parseTree(text: string): { tree: Tree | undefined; problems: Pro
     });
   }
   if (problems.length > 0 || document.contents === null) return { tree: undefined, problems };
-  const tree = new Walker(document, spanOf, problems).walk(document.contents as YamlNode, 0);
+  const tree = new Walker(anchors, spanOf, problems).walk(document.contents as YamlNode, 0);
   return { tree: problems.length > 0 ? undefined : tree, problems };
 }
 
@@ -107,17 +117,13 @@ function placeFinder(text: string): (from: number, to: number) => Span {
 }
 
 class Walker {
-  readonly #document: Document.Parsed;
   readonly #spanOf: (from: number, to: number) => Span;
   readonly #problems: Problem[];
+  readonly #anchors: Anchors;
   #nodes = 0;
 
-  constructor(
-    document: Document.Parsed,
-    spanOf: (from: number, to: number) => Span,
-    problems: Problem[],
-  ) {
-    this.#document = document;
+  constructor(anchors: Anchors, spanOf: (from: number, to: number) => Span, problems: Problem[]) {
+    this.#anchors = anchors;
     this.#spanOf = spanOf;
     this.#problems = problems;
   }
@@ -176,13 +182,11 @@ class Walker {
   }
 
   /** `*.example.com` without quotes is an alias of an anchor that nobody set: by far the commonest YAML mistake here. */
-  #alias(
-    node: YamlNode & { source: string; resolve: (document: Document) => unknown },
-    depth: number,
-    span: Span,
-  ): Tree | undefined {
-    const target = node.resolve(this.#document);
-    if (target !== undefined) return this.walk(target as YamlNode, depth + 1);
+  #alias(node: YamlNode & { source: string }, depth: number, span: Span): Tree | undefined {
+    const at = node.range?.[0] ?? 0;
+    // An anchor may be set again: an alias means the last one before it.
+    const target = this.#anchors.get(node.source)?.findLast(({ from }) => from < at);
+    if (target !== undefined) return this.walk(target.node, depth + 1);
     this.#fail(
       "YAML_ALIAS",
       `An unquoted * starts a YAML alias, expected "*${node.source}" in quotes`,
@@ -201,35 +205,57 @@ class Walker {
   }
 }
 
+const DUPLICATE = "DUPLICATE_KEY";
+
+/** Nodes by the name of their anchor, in the order of the text; the library looks through the whole document for each alias. */
+type Anchors = ReadonlyMap<string, readonly { readonly from: number; readonly node: YamlNode }[]>;
+
 interface Duplicate {
   readonly name: string;
+  /** Offset behind the key. */
+  readonly end: number;
   /** Offset of the first key of this name. */
   readonly first: number;
 }
 
-/** The keys that stand in their map again, by their offsets. */
-function findDuplicates(document: Document.Parsed): Map<number, Duplicate> {
-  const duplicates = new Map<number, Duplicate>();
-  visit(document, {
-    Map: (_, map) => {
-      const firsts = new Map<unknown, number>();
-      for (const { key } of map.items) {
-        if (!isScalar(key) || !key.range) continue;
-        const first = firsts.get(key.value);
-        if (first === undefined) firsts.set(key.value, key.range[0]);
-        else duplicates.set(key.range[0], { name: key.source ?? String(key.value), first });
-      }
-    },
-  });
-  return duplicates;
+/** What has to be known of a document before it is walked. */
+class Scan {
+  readonly anchors = new Map<string, { from: number; node: YamlNode }[]>();
+  /** The keys that stand in their map again, by their offsets. */
+  readonly duplicates = new Map<number, Duplicate>();
+
+  constructor(document: Document.Parsed) {
+    this.#node(document.contents, 0);
+  }
+
+  /** Not deeper than the walk, which refuses what is below. */
+  #node(node: unknown, depth: number): void {
+    if (depth > MAX_DEPTH || !isNode(node)) return;
+    if ("anchor" in node && node.anchor !== undefined) {
+      const named = this.anchors.get(node.anchor);
+      const found = { from: node.range?.[0] ?? 0, node: node as YamlNode };
+      if (named === undefined) this.anchors.set(node.anchor, [found]);
+      else named.push(found);
+    }
+    if (isSeq(node)) for (const item of node.items) this.#node(item, depth + 1);
+    if (!isMap(node)) return;
+    const firsts = new Map<unknown, number>();
+    for (const { key, value } of node.items) {
+      this.#node(key, depth + 1);
+      this.#node(value, depth + 1);
+      if (!isScalar(key) || !key.range) continue;
+      const [from, end] = key.range;
+      const first = firsts.get(key.value);
+      if (first === undefined) firsts.set(key.value, from);
+      else this.duplicates.set(from, { name: key.source ?? String(key.value), end, first });
+    }
+  }
 }
 
 function duplicateMessage(
-  duplicate: Duplicate | undefined,
+  { name, first }: Duplicate,
   spanOf: (from: number, to: number) => Span,
-): string | undefined {
-  if (duplicate === undefined) return undefined;
-  const { name, first } = duplicate;
+): string {
   return `Key "${name}" stands here again, first in line ${spanOf(first, first + 1).line}`;
 }
 
@@ -242,10 +268,12 @@ const YAML_HINTS: Readonly<Record<string, string>> = {
 
 /** The library's sentences for the mistakes people make, in ours; the rest as it comes, on one line. */
 function yamlMessage(code: string, message: string): string {
-  if (code === "DUPLICATE_KEY") return "This key stands here twice";
   if (code === "MISSING_CHAR")
     return "A quote or bracket was opened and is not closed before this place";
+  if (message.startsWith("Alias cannot be an empty string"))
+    return 'An unquoted * starts a YAML alias, expected "*" in quotes';
   if (code === "TAB_AS_INDENT") return "A tab indents this line, expected spaces";
+  if (code === "RESOURCE_EXHAUSTION") return "Nested too deeply";
   if (code === "MULTIPLE_DOCS") return "A second document begins here, expected one";
   if (code === "BLOCK_AS_IMPLICIT_KEY") return "A second key begins inside of this value";
   if (code === "BAD_INDENT" && message.startsWith("All mapping items"))

@@ -10,6 +10,7 @@
 export { COMMIT, PLATFORM, VERSION } from "./build.ts";
 export { checkConfig, checkEdge, checkRules } from "./check.ts";
 export type { CheckedFile, CheckedRules } from "./check.ts";
+export { loadFlags } from "./load-flags.ts";
 export { loadConnect } from "./load-connect.ts";
 export type { ConnectCommand } from "./load-connect.ts";
 export { loadEdge, loadInvite, loadOwner, loadRepair } from "./load.ts";

@@ -7,6 +7,7 @@ export const COMMAND_NAMES = [
   "edge grant",
   "edge revoke",
   "edge repair",
+  "edge check",
   "connect",
   "login",
   "tunnel create",
@@ -18,6 +19,9 @@ export const COMMAND_NAMES = [
   "tunnel token",
   "route list",
   "route delete",
+  "ingress validate",
+  "ingress rule",
+  "config check",
   "status",
   "version",
 ] as const;
@@ -41,6 +45,7 @@ export type Kind =
   | "choice"
   | "boolean"
   | "ca" // known name of an ACME CA, or the https URL of its directory
+  | "json" // a JSON document, judged by who uses it
   | "pairs" // list of {cert, key}; in files only
   | "grants"; // list of {tunnel, hosts}; in files only
 
@@ -121,6 +126,10 @@ export const OWNER: readonly CommandName[] = [
 ];
 /** Commands that have to know where the state of the edge is. */
 export const STATE: readonly CommandName[] = [...OWNER, "edge repair"];
+/** Commands that judge rules. */
+export const RULES: readonly CommandName[] = ["ingress validate", "ingress rule"];
+/** Commands that judge whole files. */
+export const CHECKS: readonly CommandName[] = ["config check", "edge check"];
 /** Commands that answer with data. */
 export const ANSWERS: readonly CommandName[] = [
   "edge invite",
@@ -133,6 +142,8 @@ export const ANSWERS: readonly CommandName[] = [
   "route list",
   "status",
   "version",
+  ...RULES,
+  ...CHECKS,
 ];
 
 /** A row that works. */

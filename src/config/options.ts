@@ -2,6 +2,7 @@
 import type { CommandName, Option } from "./option.ts";
 import { ASKING_OPTIONS } from "./options-account.ts";
 import { CONNECT_OPTIONS, EVERYWHERE_OPTIONS } from "./options-connect.ts";
+import { CHECK_OPTIONS } from "./options-check.ts";
 import { EDGE_KEYS, EDGE_OPTIONS, INVITE_OPTIONS } from "./options-edge.ts";
 import { NAMES_KEYS } from "./options-names.ts";
 import { ACCOUNT_OPTIONS } from "./options-owner.ts";
@@ -16,6 +17,7 @@ export const OPTIONS: readonly Option[] = [
   ...ACCOUNT_OPTIONS,
   ...CONNECT_OPTIONS,
   ...ASKING_OPTIONS,
+  ...CHECK_OPTIONS,
   ...EVERYWHERE_OPTIONS,
   ...LATER_FLAGS,
   ...LATER_KEYS,

@@ -71,6 +71,8 @@ function read(
   base: PathBase,
 ): Value | { expected: string; hint?: string } | undefined {
   switch (option.kind) {
+    case "json":
+      return text;
     case "text":
       return text.length <= MAX_TEXT && !CONTROL.test(text) ? text : undefined;
     case "hostname":
@@ -246,6 +248,8 @@ function form(option: Option): string {
       return "true or false";
     case "ca":
       return `${KNOWN_CAS.join(", ")} or the https URL of a directory`;
+    case "json":
+      return "a JSON document";
     case "pairs":
       return "a list such as [{cert: chain.pem, key: key.pem}]";
     case "grants":

@@ -10,4 +10,5 @@ export { enrolAccount } from "./enrol-account.ts";
 export { type Connector, startConnector } from "./connector.ts";
 export type { ConnectorEvents, OriginTrouble, RequestLine } from "./events.ts";
 export { proveKey } from "./prove-key.ts";
+export { whichRule } from "./which-rule.ts";
 export { parseTarget, type Target } from "./target.ts";

@@ -80,7 +80,7 @@ describe("arguments", () => {
         expect(names).toContain(names.includes(name) ? name : (name.split(" ")[0] as string));
         seen += 1;
       }
-    expect(seen).toBeGreaterThan(10);
+    expect(seen).toBeGreaterThan(3);
   });
 
   test("groups do nothing alone; cloudflared's ways to write a command are known", () => {

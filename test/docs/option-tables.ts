@@ -4,9 +4,11 @@ import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { LATER_COMMANDS } from "../../src/cli/command-words.ts";
 import { type CommandName, flagText, type Option, OPTIONS } from "../../src/config/index.ts";
-import { EVERY } from "../../src/config/option.ts";
+import { CHECKS, EVERY, RULES } from "../../src/config/option.ts";
+import { CHECK_OPTIONS } from "../../src/config/options-check.ts";
 import { EVENTS } from "../../src/log-events.ts";
 import { expectedForm } from "../../src/config/values.ts";
+import { CONNECTOR_TABLES } from "./connector-tables.ts";
 import { ROOT, textOf } from "./text.ts";
 
 type Rows = readonly (readonly string[])[];
@@ -163,6 +165,21 @@ export const TABLES: Readonly<
     head: COMMAND_HEAD,
     rows: rowsByCommand(EVERY.filter((name) => name.startsWith("route "))),
   },
+  "flags of ingress validate, ingress rule, config check and edge check": {
+    head: ["flag", "of", "value", "meaning"],
+    rows: built
+      .filter(({ flag }) => flag !== undefined)
+      .filter((option) => CHECK_OPTIONS.includes(option) || option.flag === "json")
+      .map((option) => [
+        flagOf(option),
+        option.commands
+          .filter((command) => RULES.includes(command) || CHECKS.includes(command))
+          .join(", "),
+        formOf(option),
+        meaningOf(option),
+      ]),
+  },
+  ...CONNECTOR_TABLES,
   "flags of status and version": {
     head: FLAG_HEAD,
     rows: flagRows(["status", "version"], (option) => !isEverywhere(option)),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import type { FileValue } from "../edge.ts";
 import { parseTree } from "../document.ts";
 import type { Problem, Span } from "../report.ts";
-import type { JudgedMap, JudgeOptions } from "./judge.ts";
+import type { Judged, JudgedMap, JudgeOptions } from "./judge.ts";
 import { Judge } from "./judge.ts";
 import { TOP } from "./keys.ts";
 import { oneOrigin, readOneService, warnOfOneService } from "./one-service.ts";
@@ -46,6 +46,9 @@ export function readConnectorFile(text: string, options: JudgeOptions): Connecto
   const judge = new Judge(options, problems);
   const top: JudgedMap = tree === undefined ? new Map() : judge.map(TOP, tree);
   const ingress = top.get("ingress");
+  const token = top.get("token");
+  if (token !== undefined)
+    judge.later("token", token.nameSpan, "Name a key file with credentials-file", true);
   const defaults = defaultsOf(judge, top);
   const hasIngress =
     ingress !== undefined && !(ingress.tree.kind === "list" && ingress.tree.items.length === 0);
@@ -53,7 +56,8 @@ export function readConnectorFile(text: string, options: JudgeOptions): Connecto
   if (hasIngress) {
     rules = readRules(judge, ingress.tree, defaults);
     warnOfOneService(judge, top);
-  } else if (isReadable) rules = [readOneService(judge, top, defaults)];
+  } else if (isReadable && (tree === undefined || tree.kind === "map"))
+    rules = [readOneService(judge, top, defaults)];
   return {
     isReadable,
     rules,
@@ -82,13 +86,17 @@ function defaultsOf(judge: Judge, top: JudgedMap): OriginDraft {
   const origin: JudgedMap = found;
   judgeAccess(judge, origin);
   const ipRules = origin.get("ipRules");
-  if (ipRules === undefined) return withKeys(ORIGIN_DRAFT, origin);
+  if (ipRules === undefined || isEmptyList(ipRules.value)) return withKeys(ORIGIN_DRAFT, origin);
   judge.warn(
     "NO_EFFECT",
     "ipRules has no effect at the top level, it belongs in originRequest of a rule with socks-proxy",
     ipRules.nameSpan,
   );
   return withKeys(ORIGIN_DRAFT, new Map([...origin].filter(([name]) => name !== "ipRules")));
+}
+
+function isEmptyList(value: Judged): boolean {
+  return Array.isArray(value) && value.length === 0;
 }
 
 /** Keys that flags have too, under the same name in the option table. */

@@ -55,7 +55,7 @@ export class Judge {
     if (tree.kind === "scalar" && tree.isEmpty) return found;
     if (tree.kind !== "map") {
       const example = `${map.rows[0]?.name}: …`;
-      const what = map.name === "" ? "The file" : capital(map.name);
+      const what = map.name === "" ? "The file" : map.name;
       this.error(
         "NOT_A_MAP",
         `${what} holds no keys, expected a map such as ${example}`,
@@ -66,7 +66,7 @@ export class Judge {
     for (const entry of this.#merged(tree.entries)) {
       const row = map.rows.find(({ name }) => name === entry.name);
       if (row === undefined) this.#unknown(map, entry);
-      else this.#known(row, entry, found);
+      else this.#known(map.isStrict ? `${map.name}.${row.name}` : row.name, row, entry, found);
     }
     return found;
   }
@@ -152,15 +152,21 @@ export class Judge {
     return [...all.values()];
   }
 
-  #known(row: KeyRow, { nameSpan, value: tree }: Entry, found: Map<string, Found>): void {
-    const { name, shape, effect, isSecret = false } = row;
+  /** @param name As messages call it: `ports` alone could be anything. */
+  #known(
+    name: string,
+    row: KeyRow,
+    { nameSpan, value: tree }: Entry,
+    found: Map<string, Found>,
+  ): void {
+    const { shape, effect, isSecret = false } = row;
     // cloudflared takes a key without a value for an absent one.
     if (tree.kind === "scalar" && tree.isEmpty) return;
     const before = this.problems.length;
     const value = this.shape(shape, tree, name, isSecret);
     if (value === undefined && shape.is !== "own") return;
     // With an error inside nothing is used, but what belongs together is still judged together.
-    found.set(name, { row, value, tree, nameSpan });
+    found.set(row.name, { row, value, tree, nameSpan });
     if (this.problems.slice(before).some(({ severity }) => severity === "error")) return;
     if (effect.is === "ignored") this.notes.push(`${name} has no effect: ${effect.why}`);
     else if (effect.is === "warned")
@@ -169,7 +175,7 @@ export class Judge {
       this.later(
         name,
         nameSpan,
-        `Remove ${name}, or set it to ${row.default ?? "nothing"}`,
+        `Remove ${name}${row.default === undefined ? "" : `, or set it to ${row.default}`}`,
         isSecret,
       );
   }
@@ -240,7 +246,7 @@ export class Judge {
 
   #named(shape: Extract<Shape, { is: "named" }>, tree: Tree, name: string): JudgedMap | undefined {
     if (tree.kind !== "map") {
-      this.error("NOT_A_MAP", `${capital(name)} holds no keys, expected a map`, tree.span);
+      this.error("NOT_A_MAP", `${name} holds no keys, expected a map`, tree.span);
       return undefined;
     }
     const found = new Map<string, Found>();
@@ -283,15 +289,16 @@ export class Judge {
             map.rows.map((row) => row.name),
           )
         : undefined;
+    // In another map the same slip would say nothing about who may pass, and nobody would notice.
+    const door = DOORS.has(name) ? name : isAdvised ? nearest(name, DOORS) : undefined;
+    const isDoor = door !== undefined && (near === undefined || near === door);
+    const meant = near ?? (place === undefined ? door : undefined);
     const advice =
       place !== undefined
-        ? `, it belongs in ${place}`
-        : near !== undefined
-          ? `, nearest is "${near}"`
+        ? `, it belongs ${place}`
+        : meant !== undefined
+          ? `, nearest is "${meant}"${near === undefined ? ` ${placeOf(map, meant)}` : ""}`
           : "";
-    const isDoor =
-      map.rows.some((row) => row.name === near && row.isDoor === true) ||
-      (place !== undefined && DOORS.has(name));
     const message = `Unknown key ${quoted(name)}${where}${advice}`;
     const known =
       map.rows.length < 12 && advice === ""
@@ -344,7 +351,7 @@ function placeOf(map: KeyMap, name: string): string | undefined {
   const isOfEdge =
     map.name === "" &&
     OPTIONS.some(({ key, keyAlias }) => key?.split(".")[0] === name || keyAlias === name);
-  return isOfEdge ? "edge.yml, the file of the edge" : undefined;
+  return isOfEdge ? "in edge.yml, the file of the edge" : undefined;
 }
 
 /** True where a value says what its absence says. */
@@ -362,7 +369,3 @@ export function quoted(text: string): string {
 }
 
 const MAX_QUOTED = 100;
-
-function capital(text: string): string {
-  return `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
-}

@@ -13,8 +13,8 @@ import {
 } from "./shape.ts";
 
 const HOUR = 3_600_000;
-/** Timers of the runtime fire at once above 2^31 - 1 ms, which is 24.8 days. */
-const DURATION = value("duration", { min: 0, max: 24 * 24 * HOUR });
+/** Timers of the runtime fire at once above 2^31 - 1 ms, which is 596 h. */
+const DURATION = value("duration", { min: 0, max: 500 * HOUR });
 const PORT = value("integer", { min: 1, max: 65_535 });
 
 const NO_JWT = {

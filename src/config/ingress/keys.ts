@@ -9,7 +9,7 @@ const SHARED: readonly KeyRow[] = [
   row("tunnel", TEXT, "Name or UUID of the tunnel to run"),
   row("credentials-file", PATH, "Key file of the tunnel, made by tunl"),
   {
-    ...row("credentials-contents", TEXT, "The same as JSON text; wins over the file"),
+    ...row("credentials-contents", value("json"), "The same as JSON text; wins over the file"),
     isSecret: true,
   },
   { ...row("token-file", PATH, "File with a static token; wins over credentials"), effect: LATER },
@@ -87,7 +87,10 @@ const SERVICES: readonly KeyRow[] = [
   row("unix-socket", PATH, "The one service on a socket file"),
   row("hello-world", BOOLEAN, "The one service is the built-in page"),
   row("bastion", BOOLEAN, "The one service is bastion"),
-  row("socks5", BOOLEAN, "The one service speaks SOCKS5; as proxyType: socks"),
+  {
+    ...row("socks5", BOOLEAN, "The one service speaks SOCKS5; as proxyType: socks"),
+    effect: LATER,
+  },
 ];
 
 /** One-service form: its settings, by the names they have in `originRequest`. */
@@ -247,11 +250,11 @@ export const KEY_TABLES = {
 
 /** Every map in which a key may belong, and how it is called where a key stands in the wrong one. */
 export const PLACES: readonly { readonly map: KeyMap; readonly where: string }[] = [
-  { map: TOP, where: "the top level" },
-  { map: RULE, where: "a rule of ingress" },
-  { map: ORIGIN_REQUEST, where: "originRequest" },
-  { map: ACCESS, where: "originRequest.access" },
-  { map: IP_RULE, where: "an entry of originRequest.ipRules" },
+  { map: TOP, where: "at the top level" },
+  { map: RULE, where: "in a rule of ingress" },
+  { map: ORIGIN_REQUEST, where: "in originRequest" },
+  { map: ACCESS, where: "in originRequest.access" },
+  { map: IP_RULE, where: "in an entry of originRequest.ipRules" },
 ];
 
 function row(name: string, shape: Shape, about: string): KeyRow {

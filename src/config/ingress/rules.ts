@@ -257,8 +257,10 @@ function pathOf(judge: Judge, found: Found | undefined, number: number): string 
 
 /** The commonest wrong expressions are patterns of a shell. */
 function adviceOf(path: string): string | undefined {
-  if (/^\*/.test(path))
-    return `A path is an expression, not a pattern: .* stands for anything, and ${JSON.stringify(`${path.replace(/^\*+/, "").replace(/[.]/g, "\\$&")}$`)} is what ends so`;
+  if (/^\*/.test(path)) {
+    const ending = path.replace(/^\*+/, "").replace(/[.]/g, "\\$&");
+    return `A path is an expression and no pattern: write '${ending}$' for what ends so`;
+  }
   if (/\(\?[=!<]|\\[1-9]/.test(path))
     return "RE2 has no look-around and no back-references; write rules in the order that decides instead";
   return undefined;

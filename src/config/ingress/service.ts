@@ -1,7 +1,8 @@
 // This file is `service` of a rule: a word of the user to what answers, in the order of product.md §3.3 items 5 and 6.
 import type { PathBase } from "../values.ts";
+import { nearest } from "../nearest.ts";
 import { resolvePath } from "../values.ts";
-import { likelyForms, nearScheme, withoutUserInfo } from "./target-forms.ts";
+import { FALLBACK, likelyForms, nearScheme, withoutUserInfo } from "./target-forms.ts";
 import { hostOf, httpTarget, Unusable } from "./target.ts";
 import type { ServiceOptions, StaticService, TcpService } from "./types.ts";
 
@@ -71,7 +72,7 @@ export function readService(text: string, isBastion: boolean, base: PathBase): S
       hint: `Write ${bare}`,
     };
   }
-  if (authority === "" || authority.startsWith(":")) {
+  if (/^(?::\d*)?$/.test(authority)) {
     return {
       code: "SERVICE_INVALID",
       message: `Service ${shown} has no host, expected a form such as ${scheme}://localhost${authority.length > 1 ? authority : ":8000"}`,
@@ -85,7 +86,9 @@ export function readService(text: string, isBastion: boolean, base: PathBase): S
     return tcpService(scheme, authority, shown);
   } catch (error) {
     if (!(error instanceof Unusable)) throw error;
-    const works = likelyForms(text).find((form) => "service" in readService(form, false, base));
+    const works = HTTP.has(scheme)
+      ? likelyForms(text).find((form) => form !== FALLBACK && isHttpService(form))
+      : undefined;
     return {
       code: "SERVICE_INVALID",
       message: `Service ${shown} cannot be used: ${error.message}`,
@@ -94,14 +97,27 @@ export function readService(text: string, isBastion: boolean, base: PathBase): S
   }
 }
 
+function isHttpService(form: string): boolean {
+  const authority = /^(?:http|ws)s?:\/\/([^/?#@]+)$/.exec(form)?.[1];
+  try {
+    return authority !== undefined && httpTarget("http", authority).host !== "";
+  } catch (error) {
+    if (error instanceof Unusable) return false;
+    throw error;
+  }
+}
+
 function withoutScheme(text: string, shown: string): ServiceReading {
   const isOpaque = /^(?:https?|wss?|tcp|ssh|rdp|smb):(?!\d+$)/i.test(text);
   const message = isOpaque
     ? `Service ${shown} has no host, expected two slashes behind the scheme`
     : `Service ${shown} has no scheme, expected http://, https://, tcp://, unix: or http_status:`;
-  const form = likelyForms(text).find((each) =>
-    /^(?:[a-z]+:\/\/[^/@]+$|unix:|http_status:|hello_world)/.test(each),
-  );
+  const word = nearest(text, ["socks-proxy", "bastion"]);
+  const form =
+    word ??
+    likelyForms(text).find(
+      (each) => isHttpService(each) || /^(?:unix:\/|http_status:|hello_world)/.test(each),
+    );
   return {
     code: "SERVICE_INVALID",
     message,

@@ -3,7 +3,8 @@ import { isIP } from "node:net";
 
 import { nearest } from "../nearest.ts";
 
-const FALLBACK = "http://localhost:8000";
+/** What works for most, where nothing better is known. */
+export const FALLBACK = "http://localhost:8000";
 const MAX_PORT = 65_535;
 
 /**
