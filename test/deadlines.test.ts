@@ -104,7 +104,7 @@ const OTHER_TIMERS: Readonly<Record<string, string>> = {
   "connector/origin/dial-origin.ts": "the next try of an origin that refuses, after 100 ms",
   "connector/race.ts": "the head start of an address, 250 ms (RFC 8305)",
   "connector/uplink.ts": "the next dial",
-  "edge/certificates/acme/acme-source.ts": "what is due next",
+  "edge/certificates/acme/start-acme.ts": "what is due next",
   "edge/certificates/authority.ts": "renewal",
   "edge/certificates/file-source.ts": "another look at the files",
   "edge/dispatch.ts": "another look for stream credit, after 20 ms",

@@ -78,16 +78,16 @@ export class Pebble implements AsyncDisposable {
     } = setup;
     const folder = again === undefined ? await makeFolder() : again.#folder;
     const names = dnsServer === undefined ? await Names.start() : undefined;
-    const port = again?.port ?? (await freePort());
-    const managementPort = await freePort();
+    const port = again?.port ?? (await quietPort());
+    const managementPort = await quietPort();
     const config = {
       pebble: {
         listenAddress: `127.0.0.1:${port}`,
         managementListenAddress: `127.0.0.1:${managementPort}`,
         certificate: join(folder, "pebble.pem"),
         privateKey: join(folder, "pebble.key"),
-        httpPort: httpPort ?? (await freePort()),
-        tlsPort: tlsPort ?? (await freePort()),
+        httpPort: httpPort ?? (await quietPort()),
+        tlsPort: tlsPort ?? (await quietPort()),
         externalAccountBindingRequired: wantsExternalAccount,
         ...(wantsExternalAccount && {
           externalAccountMACKeys: { [EXTERNAL_ACCOUNT.keyId]: EXTERNAL_ACCOUNT.key },
@@ -167,8 +167,8 @@ export class Names implements AsyncDisposable {
   }
 
   static async start(): Promise<Names> {
-    const server = `127.0.0.1:${await freePort()}`;
-    const managementPort = await freePort();
+    const server = `127.0.0.1:${await quietPort()}`;
+    const managementPort = await quietPort();
     const process = new Program(
       [
         ...["pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""],
@@ -246,15 +246,24 @@ async function makeFolder(): Promise<string> {
   return folder;
 }
 
-/** A port of 127.0.0.1 on which nobody listens now. */
-async function freePort(): Promise<number> {
+/**
+ * A port of 127.0.0.1 on which nobody listens now, below those that the system hands out by itself: nobody else gets it
+ * in between.
+ */
+export async function quietPort(): Promise<number> {
+  for (let tries = 0; tries < 100; tries++) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (await isFree(port)) return port;
+  }
+  throw new Error("No port between 10000 and 30000 is free");
+}
+
+async function isFree(port: number): Promise<boolean> {
   const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, "127.0.0.1", resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("A TCP server has a port");
-  return address.port;
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  server.once("error", () => resolve(false));
+  server.listen(port, "127.0.0.1", () => resolve(true));
+  const isBound = await promise;
+  if (isBound) await new Promise((closed) => server.close(closed));
+  return isBound;
 }

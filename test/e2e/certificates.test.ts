@@ -1,66 +1,12 @@
 // This file is certificates by ACME, from the edge that orders them to curl that trusts the CA alone: real Pebble, the compiled executable.
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { connect } from "node:tls";
+import { within } from "../within.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { EXTERNAL_ACCOUNT, HAS_PEBBLE, Pebble, type PebbleSetup } from "../pebble.ts";
-import { Home, type Running } from "../binary/tunl.ts";
-import {
-  answered,
-  App,
-  CAN_RUN,
-  curl,
-  DOMAIN,
-  type EdgeSetup,
-  freePort,
-  TestEdge,
-  Tunnel,
-} from "./rig.ts";
-
-interface AcmeSetup {
-  readonly pebble?: PebbleSetup;
-  /** More keys of `certificates`. */
-  readonly keys?: string;
-  readonly edge?: EdgeSetup;
-  /** False: nothing listens on the port of HTTP-01. */
-  readonly hasPlain?: boolean;
-}
-
-/** A CA, and an edge at whose ports it knocks. */
-class Certified implements AsyncDisposable {
-  readonly pebble: Pebble;
-  readonly edge: TestEdge;
-
-  private constructor(pebble: Pebble, edge: TestEdge) {
-    this.pebble = pebble;
-    this.edge = edge;
-  }
-
-  static async start(setup: AcmeSetup = {}): Promise<Certified> {
-    const { keys = "", hasPlain = true } = setup;
-    const [httpPort, tlsPort] = [await freePort(), await freePort()];
-    const pebble = await Pebble.start({ httpPort, tlsPort, ...setup.pebble });
-    try {
-      const edge = await TestEdge.start({
-        tls: "acme",
-        port: tlsPort,
-        hasPlain,
-        plainPort: httpPort,
-        flags: ["--agree-tos", "--acme-ca", pebble.directory],
-        settings: `certificates: {caFile: ${pebble.caFile}${keys}}\n`,
-        ...setup.edge,
-      });
-      return new Certified(pebble, edge);
-    } catch (error) {
-      await pebble[Symbol.asyncDispose]();
-      throw error;
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.edge[Symbol.asyncDispose]();
-    await this.pebble[Symbol.asyncDispose]();
-  }
-}
+import { EXTERNAL_ACCOUNT, HAS_PEBBLE, Pebble, quietPort } from "../pebble.ts";
+import { Home, type Running, tunl } from "../binary/tunl.ts";
+import { answered, App, CAN_RUN, curl, DOMAIN, type EdgeSetup, TestEdge, Tunnel } from "./rig.ts";
 
 /** The line that says a certificate of this name is there. */
 function certified(process: Running, name: string): Promise<unknown> {
@@ -72,6 +18,18 @@ function certified(process: Running, name: string): Promise<unknown> {
   }, `a certificate of ${name}`);
 }
 
+/** Offers a server name, as a stranger would; resolves with the alert it gets, or what it is shown. */
+function offer(port: number, servername: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
+  const socket = connect({ port, host: "127.0.0.1", servername, rejectUnauthorized: false });
+  socket.on("secureConnect", () => {
+    resolve(`certificate of ${socket.getPeerCertificate().subjectaltname}`);
+    socket.destroy();
+  });
+  socket.on("error", (error: Error) => resolve(error.message));
+  return within(promise, `an alert for ${servername}`);
+}
+
 describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
   let app: App;
   beforeAll(async () => {
@@ -79,16 +37,116 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
   });
   afterAll(() => app?.[Symbol.asyncDispose]());
 
-  for (const challenge of ["tls-alpn-01", "http-01"] as const) {
-    test(`a name that a connector claims is served by ${challenge}: curl trusts the CA alone`, async () => {
-      await using certified_ = await Certified.start({ keys: `, challenge: ${challenge}` });
-      const { edge, pebble } = certified_;
+  test("a claimed name is ordered by TLS-ALPN-01, its first visitor waits, and a restart needs no CA", async () => {
+    using home = new Home();
+    const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+    await using pebble = await Pebble.start({ tlsPort, httpPort });
+    const setup: EdgeSetup = {
+      ...{ tls: "acme", port: tlsPort, home: home.path },
+      flags: ["--agree-tos", "--acme-ca", pebble.directory, "--hold", "0"],
+      settings: `certificates: {caFile: ${pebble.caFile}}\n`,
+    };
+    const visit = async (edge: TestEdge, tunnel: Tunnel): Promise<unknown> => {
+      const root = { ca: await pebble.rootFile(), port: edge.port };
+      const { status, body } = answered(await curl(root, ["-i", tunnel.url("/bytes/3")]));
+      return [status, body];
+    };
+    {
+      await using edge = await TestEdge.start(setup);
       await certified(edge.process, DOMAIN);
       await using tunnel = await Tunnel.start({ target: `${app.port}`, edge });
-      const root = { ca: await pebble.rootFile(), port: edge.port };
-      // The first visitor comes while the order runs, and waits.
-      const first = answered(await curl(root, ["-i", tunnel.url("/bytes/3")]));
-      expect([first.status, first.body]).toEqual([200, "bbb"]);
-    }, 30_000);
-  }
+      // The order runs: this visitor is the first.
+      expect(await visit(edge, tunnel)).toEqual([200, "bbb"]);
+      await tunnel.connector.line(/app\.tunl\.localhost, ready in/);
+      // Names of strangers: one alert, no order (R-19).
+      const orders = count(pebble, "POST /order-plz");
+      const strangers = Array.from({ length: 300 }, (_, index) => `n${index}.${DOMAIN}`);
+      const shown = new Set(await Promise.all(strangers.map((name) => offer(edge.port, name))));
+      expect([...shown].filter((text) => text.startsWith("certificate"))).toEqual([]);
+      expect(await offer(edge.port, `app.${DOMAIN}`)).toContain(`DNS:app.${DOMAIN}`);
+      expect([orders, count(pebble, "POST /order-plz")]).toEqual([2, 2]);
+      const { stdout } = await tunl(["status", "--json"], edge);
+      expect(stdout).toContain(`"name": "app.${DOMAIN}"`);
+    }
+    const folder = join(home.path, "state/certs", `app.${DOMAIN}`);
+    expect(readdirSync(folder).sort()).toEqual(["cert.pem", "key.pem", "meta.json"]);
+    const issuer = await pebble.rootFile();
+    await pebble.stop();
+    await using edge = await TestEdge.start(setup);
+    expect(await offer(edge.port, `app.${DOMAIN}`)).toContain(`DNS:app.${DOMAIN}`);
+    const ended = await curl({ ca: issuer, port: edge.port }, [
+      "-i",
+      `https://app.${DOMAIN}:${edge.port}/`,
+    ]);
+    // Nobody serves it now, and the certificate is good.
+    expect(answered(ended).status).toBe(503);
+  }, 30_000);
+
+  test("HTTP-01 with an account of the CA's web page: the proof comes before the redirect", async () => {
+    using home = new Home();
+    const keyFile = join(home.path, "eab.key");
+    writeFileSync(keyFile, `${EXTERNAL_ACCOUNT.key}\n`, { mode: 0o600 });
+    const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+    await using pebble = await Pebble.start({ tlsPort, httpPort, wantsExternalAccount: true });
+    await using edge = await TestEdge.start({
+      ...{ tls: "acme", port: tlsPort, hasPlain: true, plainPort: httpPort },
+      flags: ["--yes", "--acme-ca", pebble.directory],
+      settings: `certificates:
+  caFile: ${pebble.caFile}
+  challenge: http-01
+  eab: {keyId: ${EXTERNAL_ACCOUNT.keyId}, keyFile: ${keyFile}}
+`,
+    });
+    await certified(edge.process, DOMAIN);
+    const url = `http://${DOMAIN}:${httpPort}/.well-known/acme-challenge/unknown`;
+    const stranger = answered(await curl({ ca: pebble.caFile, port: httpPort }, ["-i", url]));
+    expect(stranger.status).toBe(404);
+    expect(edge.process.output).toContain("agreed to by --yes");
+  }, 30_000);
+
+  test("terms that nobody agrees to: exit 2 with their address and what to do, and nothing is listened on", async () => {
+    using home = new Home();
+    await using pebble = await Pebble.start();
+    writeFileSync(
+      join(home.path, "edge.yml"),
+      `certificates: {caFile: ${pebble.caFile}, directories: ["${pebble.directory}"]}\n`,
+      { mode: 0o600 },
+    );
+    const ports = ["--listen", "127.0.0.1:0", "--http", "off"];
+    const words = ["edge", "--domain", DOMAIN, ...ports];
+    const { code, stderr } = await tunl(words, { home: home.path });
+    expect(code).toBe(2);
+    expect(stderr).toContain(
+      "its terms of service (data:text/plain,Do%20what%20thou%20wilt) are not agreed to",
+    );
+    expect(stderr).toContain("--agree-tos");
+    await pebble.stop();
+    const down = await tunl(words, { home: home.path });
+    expect([down.code, down.stderr.includes("cannot be asked for its terms")]).toEqual([2, true]);
+  }, 30_000);
+
+  test("port 80 taken by somebody else: it is said, and names are proven by other ways", async () => {
+    using home = new Home();
+    const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+    await using pebble = await Pebble.start({ tlsPort, httpPort });
+    using _ = Bun.listen({
+      hostname: "127.0.0.1",
+      port: httpPort,
+      socket: { data: () => undefined },
+    });
+    await using edge = await TestEdge.start({
+      ...{ tls: "acme", port: tlsPort, hasPlain: true, plainPort: httpPort, home: home.path },
+      flags: ["--agree-tos", "--acme-ca", pebble.directory],
+      settings: `certificates: {caFile: ${pebble.caFile}}\n`,
+    });
+    await certified(edge.process, DOMAIN);
+    expect(edge.process.output).toContain("names are proven by other ways than HTTP-01");
+    const meta = readFileSync(join(home.path, "state/certs", DOMAIN, "meta.json"), "utf8");
+    expect(JSON.parse(meta).challenge).toBe("tls-alpn-01");
+  }, 30_000);
 });
+
+/** Requests of a kind in the log of the CA. */
+function count({ process }: Pebble, line: string): number {
+  return process.output.split("\n").filter((each) => each.includes(line)).length;
+}

@@ -13,7 +13,7 @@ import {
 import { type Ca, lifeOf, type Obtained } from "./ca.ts";
 import { CHALLENGE_TYPES, type ChallengeAnswers, type ChallengeType } from "./challenges.ts";
 import { Coverage, type Line } from "./coverage.ts";
-import { NotOfferedError, ValidationError } from "./order.ts";
+import { ChallengeError } from "./order.ts";
 import { AcmeError } from "./problem.ts";
 import { type Life, Schedule } from "./schedule.ts";
 import type { CertificateStorage, StoredCertificate } from "./storage.ts";
@@ -37,6 +37,8 @@ export interface AcmeSourceOptions {
   /** Wall clock, milliseconds since 1970. */
   readonly clock: () => number;
   readonly random: () => number;
+  /** Calls once after so many ms of that clock; the edge does not stay alive for it. */
+  readonly later: (ms: number, run: () => void) => Disposable;
 }
 
 /** One certificate under way or served. */
@@ -60,7 +62,7 @@ export class AcmeSource implements CertificateSource {
   readonly #schedule: Schedule;
   readonly #entries = new Map<string, Entry>();
   readonly #work = new Set<Promise<void>>();
-  #timer: Timer | undefined;
+  #next: Disposable | undefined;
   #isOver = false;
 
   constructor(options: AcmeSourceOptions) {
@@ -141,7 +143,7 @@ export class AcmeSource implements CertificateSource {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#next?.[Symbol.dispose]();
     for (const entry of this.#entries.values()) entry.stop.abort();
     await Promise.all(this.#work);
   }
@@ -248,12 +250,11 @@ export class AcmeSource implements CertificateSource {
     this.#warn(now);
     for (const entry of this.#entries.values())
       if (entry.isUnsaved && entry.served !== undefined) this.#run(() => this.#save(entry));
-    clearTimeout(this.#timer);
+    this.#next?.[Symbol.dispose]();
     const next = this.#schedule.nextAt(now) ?? now + LOOK_MS;
     // Due and yet not begun: all places are taken, and each that gets free looks again.
     const delay = next <= now ? LOOK_MS : Math.min(next - now, LOOK_MS);
-    this.#timer = setTimeout(() => this.#look(), delay);
-    this.#timer.unref();
+    this.#next = this.#options.later(delay, () => this.#look());
   }
 
   #run(work: () => Promise<void>): void {
@@ -269,10 +270,10 @@ export class AcmeSource implements CertificateSource {
     const { log } = this.#options;
     const isRenewal = entry.served !== undefined;
     try {
-      const { obtained, type } = await this.#obtain(entry);
+      const { cert, key, life, challenge } = await this.#obtain(entry);
       if (this.#entries.get(entry.id) !== entry) return;
-      const { cert, key, life } = obtained;
-      this.#serve(entry, { names: entry.names, cert, key, challenge: type }, life);
+      const proven = challenge ?? entry.served?.challenge ?? "";
+      this.#serve(entry, { names: entry.names, cert, key, challenge: proven }, life);
       this.#schedule.succeeded(entry.id, life, this.#now());
       entry.isUnsaved = true;
       await this.#save(entry);
@@ -294,32 +295,34 @@ export class AcmeSource implements CertificateSource {
   }
 
   /** Tries one challenge after the other until one does, or no more may fail in this hour. */
-  async #obtain(entry: Entry): Promise<{ obtained: Obtained; type: ChallengeType }> {
-    const { ca } = this.#options;
+  async #obtain(entry: Entry): Promise<Obtained> {
     const { signal } = entry.stop;
-    let last: unknown;
-    for (const type of await this.#types(entry)) {
+    let types = await this.#types(entry);
+    let last: AcmeError | undefined;
+    while (types.length > 0) {
       if (!this.#schedule.mayValidate(entry.id, this.#now())) {
         reached("failedValidations");
         break;
       }
       try {
-        const wish = { names: entry.names, type, replaces: entry.served?.cert };
-        return { obtained: await ca.obtain(wish, signal), type };
+        const wish = { names: entry.names, types, replaces: entry.served?.cert };
+        return await this.#options.ca.obtain(wish, signal);
       } catch (error) {
         signal.throwIfAborted();
         // Whatever else the CA or the way to it does would do the same to the next challenge.
-        if (error instanceof AcmeError && !isOfChallenge(error)) throw error;
-        if (error instanceof ValidationError)
-          this.#schedule.validationFailed(entry.id, this.#now());
-        // That the next one is not offered says less than how this one failed.
-        if (!(error instanceof NotOfferedError) || last === undefined) last = error;
+        if (!(error instanceof ChallengeError)) throw error;
+        if (error.isValidation) this.#schedule.validationFailed(entry.id, this.#now());
+        const { challenge } = error;
+        // That nothing else is offered says less than how the last one failed.
+        if (challenge === undefined) throw last ?? error;
+        last = error;
+        types = types.filter((type) => type !== challenge);
       }
     }
     throw last ?? this.#impossible(entry);
   }
 
-  async #types(entry: Entry): Promise<readonly ChallengeType[]> {
+  async #types(entry: Entry): Promise<ChallengeType[]> {
     const { answers, challenge } = this.#options;
     const lists = await Promise.all(entry.names.map((name) => answers.possible(name)));
     const possible = CHALLENGE_TYPES.filter((type) => lists.every((list) => list.includes(type)));
@@ -430,11 +433,6 @@ export class AcmeSource implements CertificateSource {
   #now(): number {
     return this.#options.clock();
   }
-}
-
-/** True where another kind of challenge may do better. */
-function isOfChallenge(error: AcmeError): boolean {
-  return error instanceof NotOfferedError || error instanceof ValidationError;
 }
 
 function textOf(error: unknown): string {

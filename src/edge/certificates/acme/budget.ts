@@ -12,15 +12,16 @@ export type Outcome = "good" | "nonce" | "failed";
 /**
  * The requests to one CA within the last minute.
  *
- * A CA of which nothing is known, or which has failed, is asked by one request at a time: it would be unkind to learn
- * from thirty orders at once that it is down.
+ * A CA that has not answered well within this minute is asked by one request at a time: it would be unkind to learn from
+ * thirty orders at once that it is down.
  */
 export class CaBudget {
   /** When requests began, and when some ended badly; oldest first, not older than a window, never more than that many. */
   #begun: number[] = [];
   #bad: number[] = [];
   #outstanding = 0;
-  #isProven = false;
+  /** When it last answered well. */
+  #provenAt = Number.NEGATIVE_INFINITY;
 
   /** Requests that have no answer yet. */
   get outstanding(): number {
@@ -30,7 +31,8 @@ export class CaBudget {
   /** True while requests are held to ten a minute. */
   isFailing(now: number): boolean {
     this.#forget(now);
-    return !this.#isProven || this.#bad.length >= FAILURES;
+    const isProven = this.#provenAt <= now && now - this.#provenAt < WINDOW_MS;
+    return !isProven || this.#bad.length >= FAILURES;
   }
 
   /** Milliseconds until the next request may begin; 0: now. Infinity: when one that is under way has ended. */
@@ -58,9 +60,9 @@ export class CaBudget {
   /** An answer that came, but not the one that was waited for: an order that stays pending. */
   note(outcome: Outcome, now: number): void {
     this.#forget(now);
-    if (outcome === "good") this.#isProven = true;
+    if (outcome === "good") this.#provenAt = now;
     else {
-      if (outcome === "failed") this.#isProven = false;
+      if (outcome === "failed") this.#provenAt = Number.NEGATIVE_INFINITY;
       this.#bad.push(now);
       if (this.#bad.length > FAILURES) this.#bad.shift();
     }

@@ -30,12 +30,15 @@ export interface Obtained {
   readonly cert: string;
   readonly key: string;
   readonly life: Life;
+  /** How its names were proven; undefined where the CA remembered them. */
+  readonly challenge: ChallengeType | undefined;
 }
 
 /** What a certificate is had by. */
 export interface Wish {
   readonly names: readonly string[];
-  readonly type: ChallengeType;
+  /** Kinds of challenges that may be used, the best one first. */
+  readonly types: readonly ChallengeType[];
   /** PEM of the certificate whose place it takes. */
   readonly replaces: string | undefined;
 }
@@ -57,7 +60,7 @@ export class Ca {
   }
 
   /** @throws AcmeError and its kinds, TunlError of the account's file, the signal's reason. */
-  async obtain({ names, type, replaces }: Wish, signal: AbortSignal): Promise<Obtained> {
+  async obtain({ names, types, replaces }: Wish, signal: AbortSignal): Promise<Obtained> {
     const client = await this.#open();
     try {
       await this.#login(client, signal);
@@ -67,9 +70,9 @@ export class Ca {
         renewalInfo === undefined || replaces === undefined
           ? undefined
           : await certificateId(replaces);
-      const order = { names, type, csr, replaces: id };
-      const cert = await obtain(client, this.#options.answers, order, signal);
-      return { cert, key, life: check(cert, key, names) };
+      const order = { names, types, csr, replaces: id };
+      const { chain: cert, challenge } = await obtain(client, this.#options.answers, order, signal);
+      return { cert, key, challenge, life: check(cert, key, names) };
     } catch (error) {
       this.#learn(client, error);
       throw error;

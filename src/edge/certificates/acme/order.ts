@@ -1,29 +1,50 @@
 // This file is one order: from names to a signed chain. RFC 8555 §7.4, §7.5; RFC 9773 §5.
 import { X509Certificate } from "node:crypto";
+import { TunlError } from "../../../errors.ts";
 import { reached } from "../../../limits.ts";
 import { type AcmeClient, fieldsOf, locationOf } from "./client.ts";
-import type { ChallengeAnswers, ChallengeType } from "./challenges.ts";
-import { AcmeError, failedValidation, readProblem } from "./problem.ts";
+import type { Challenge, ChallengeAnswers, ChallengeType } from "./challenges.ts";
+import { AcmeError, type AcmeErrorDetails, failedValidation, readProblem } from "./problem.ts";
 import { type CaReply, parseJson } from "./transport.ts";
 
 export interface OrderOptions {
   /** Canonical, `*.x` for wildcards. */
   readonly names: readonly string[];
-  readonly type: ChallengeType;
+  /** Kinds of challenges that may be used, the best one first; the CA says which it offers. */
+  readonly types: readonly ChallengeType[];
   /** As `requestCertificate` made it. */
   readonly csr: string;
   /** Certificate id of the one that this one takes the place of (RFC 9773 §5). */
   readonly replaces: string | undefined;
 }
 
-/** The CA offers no challenge of that type for a name; nothing was tried. */
-export class NotOfferedError extends AcmeError {}
+/** A name could not be proven by one kind of challenge; another kind may do. */
+export class ChallengeError extends AcmeError {
+  /** Which; undefined where the CA offers none that may be used. */
+  readonly challenge: ChallengeType | undefined;
+  /** True: the CA tried and found no answer. That counts towards the limits that CAs have. */
+  readonly isValidation: boolean;
 
-/** The CA tried and found no answer: counts towards the limits that CAs have for that. */
-export class ValidationError extends AcmeError {}
+  constructor(
+    message: string,
+    details: AcmeErrorDetails & { challenge: ChallengeType | undefined; isValidation: boolean },
+  ) {
+    super(message, details);
+    this.challenge = details.challenge;
+    this.isValidation = details.isValidation;
+  }
+}
+
+/** A chain, and how its names were proven. */
+export interface Signed {
+  /** PEM, leaf first. */
+  readonly chain: string;
+  /** The last one used; undefined where the CA remembered all names. */
+  readonly challenge: ChallengeType | undefined;
+}
 
 /** Between two looks at an order, until the CA says otherwise: quick at first, most validations take a second. */
-const LOOK_MS = [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000] as const;
+const LOOK_MS = [100, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000] as const;
 const LOOK_MAX_MS = 30_000;
 /** Longer than that an order does not stay pending; a CA that takes its time beyond the first ten seconds counts as failing. */
 const PENDING_MS = 300_000;
@@ -32,21 +53,23 @@ const SLOW_MS = 10_000;
 /**
  * Has a certificate made.
  *
- * @returns The chain as PEM, leaf first.
- * @throws NotOfferedError, ValidationError, AcmeError; the signal's reason.
+ * @throws ChallengeError, AcmeError; the signal's reason.
  */
 export async function obtain(
   client: AcmeClient,
   answers: ChallengeAnswers,
   options: OrderOptions,
   signal: AbortSignal,
-): Promise<string> {
+): Promise<Signed> {
   const created = await newOrder(client, options, signal);
   const url = locationOf(created, "the order");
   let order = readOrder(created);
+  let challenge: ChallengeType | undefined;
   for (const authorization of order.authorizations)
-    await authorize(client, answers, authorization, options.type, signal);
-  order = await settle(client, url, ["ready", "valid"], created, signal);
+    challenge =
+      (await authorize(client, answers, authorization, options.types, signal)) ?? challenge;
+  const proven = await client.fetch(url, "the order", signal);
+  order = await settle(client, url, ["ready", "valid"], proven, signal);
   if (order.status === "ready") {
     const reply = await client.post(order.finalize, { csr: options.csr }, "the request", signal);
     order = await settle(client, url, ["valid"], reply, signal);
@@ -54,7 +77,7 @@ export async function obtain(
   if (order.certificate === undefined)
     throw new AcmeError("The CA made the order valid without a certificate", { blame: "ca" });
   const { text } = await client.fetch(order.certificate, "the certificate", signal);
-  return text;
+  return { chain: text, challenge };
 }
 
 async function newOrder(
@@ -120,27 +143,27 @@ async function settle(
   });
 }
 
+/** Proves one name. @returns By which challenge; undefined where the CA remembered it. */
 async function authorize(
   client: AcmeClient,
   answers: ChallengeAnswers,
   url: string,
-  type: ChallengeType,
+  types: readonly ChallengeType[],
   signal: AbortSignal,
-): Promise<void> {
+): Promise<ChallengeType | undefined> {
   const first = await client.fetch(url, "an authorization", signal);
   const { status, name, challenges } = readAuthorization(first);
-  // Validated a while ago, and the CA remembers.
-  if (status === "valid") return;
+  if (status === "valid") return undefined;
+  const type = types.find((each) => challenges.some((one) => one["type"] === each));
   const challenge = challenges.find((one) => one["type"] === type);
   const { url: challengeUrl, token } = challenge ?? {};
-  if (typeof challengeUrl !== "string" || typeof token !== "string") {
+  if (type === undefined || typeof challengeUrl !== "string" || typeof token !== "string") {
     const offered = challenges.map((one) => one["type"]).join(", ");
-    throw new NotOfferedError(`The CA offers ${offered} for ${name}, and not ${type}`, {
-      blame: "name",
-    });
+    const text = `The CA offers ${offered} for ${name}, and not ${types.join(" or ")}`;
+    throw new ChallengeError(text, { blame: "name", challenge: undefined, isValidation: false });
   }
   const keyAuthorization = client.key.authorize(token);
-  await using _answer = await answers.present({ type, name, token, keyAuthorization }, signal);
+  await using _answer = await present(answers, { type, name, token, keyAuthorization }, signal);
   await client.post(challengeUrl, {}, `the challenge of ${name}`, signal);
   await watch(client, url, undefined, signal, (reply) => {
     const now = readAuthorization(reply);
@@ -148,8 +171,28 @@ async function authorize(
     if (now.status === "pending" || now.status === "processing") return undefined;
     const failed = now.challenges.find((one) => one["type"] === type);
     const error = failedValidation(name, type, readProblem(failed?.["error"]));
-    throw new ValidationError(error.message, error);
+    throw new ChallengeError(error.message, { ...error, challenge: type, isValidation: true });
   });
+  return type;
+}
+
+/** @throws ChallengeError where the answer cannot be shown: a DNS provider that refuses. */
+async function present(
+  answers: ChallengeAnswers,
+  challenge: Challenge,
+  signal: AbortSignal,
+): Promise<AsyncDisposable> {
+  try {
+    return await answers.present(challenge, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!(error instanceof TunlError)) throw error;
+    const { type, name } = challenge;
+    throw new ChallengeError(`${type} of ${name} cannot be answered: ${error.message}`, {
+      ...{ blame: "name", cause: error, hint: error.hint },
+      ...{ challenge: type, isValidation: false },
+    });
+  }
 }
 
 interface Authorization {

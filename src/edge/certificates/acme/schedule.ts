@@ -12,6 +12,8 @@ const WAIT_MAX_MS = 30 * HOUR;
 const RETRY_JITTER = 0.1;
 /** Renewals come later than at two thirds of the life by up to this part of it. */
 const RENEWAL_JITTER = 0.02;
+/** So long at least from one certificate to the next, or a third of its life. */
+const RENEWAL_PAUSE_MS = 24 * HOUR;
 /** CAs count failed validations for each name and hour, and so do we, sooner than they do. */
 export const FAILED_VALIDATIONS = 3;
 /** How often the CA is asked when it wants a renewal; its own word counts within these bounds. */
@@ -139,6 +141,9 @@ export class Schedule {
     const line = this.#end(id);
     if (line === undefined) return;
     this.#live(line, life, now);
+    // By a clock that is years ahead a new certificate is old at once: that is no reason to order them without end.
+    const span = life.notAfter - life.notBefore;
+    line.renewAt = Math.max(line.renewAt, now + Math.min(RENEWAL_PAUSE_MS, span / 3));
   }
 
   /** @param retryAfterMs What the CA asks for, if it does. */

@@ -60,6 +60,7 @@ export async function startAcme(setup: AcmeSetup): Promise<StartedAcme> {
     log,
     clock: Date.now,
     random: Math.random,
+    later,
   });
   return { source, answers };
 }
@@ -99,6 +100,12 @@ async function readExternalKey(eab: AcmeOptions["eab"]): Promise<ExternalKey | u
 
 function invalid(message: string): TunlError {
   return new TunlError("CONFIG_INVALID", message);
+}
+
+function later(ms: number, run: () => void): Disposable {
+  const timer = setTimeout(run, ms);
+  timer.unref();
+  return { [Symbol.dispose]: () => clearTimeout(timer) };
 }
 
 /** Ends early, and well, when the signal says so. */

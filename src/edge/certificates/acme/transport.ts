@@ -16,7 +16,7 @@ export interface TransportOptions {
   /** Wall clock, milliseconds since 1970. */
   readonly clock: () => number;
   /** How long an answer may take, whole. */
-  readonly timeoutMs?: number;
+  readonly timeoutMs?: () => number;
   readonly fetch?: Fetch;
   /** Waits; ends early when the signal says so, without an error. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
@@ -129,7 +129,8 @@ export class CaTransport {
     body: string | undefined,
     signal: AbortSignal,
   ): Promise<CaReply> {
-    const { roots, userAgent, timeoutMs = ANSWER_MS, fetch: send = fetch } = this.#options;
+    const { roots, userAgent, fetch: send = fetch } = this.#options;
+    const timeoutMs = this.#options.timeoutMs?.() ?? ANSWER_MS;
     const limit = AbortSignal.timeout(timeoutMs);
     let response: Response;
     let text: string;

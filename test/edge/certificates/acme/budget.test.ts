@@ -76,6 +76,15 @@ describe("budget of a CA", () => {
     expect([budget.delay(7), budget.isFailing(7)]).toEqual([0, true]);
   });
 
+  test("what was known a minute ago is not known any more", () => {
+    const budget = new CaBudget();
+    budget.begin(0);
+    budget.end("good", 0);
+    budget.begin(WINDOW_MS - 1);
+    expect(budget.delay(WINDOW_MS - 1)).toBe(0);
+    expect(budget.delay(WINDOW_MS)).toBe(Number.POSITIVE_INFINITY);
+  });
+
   test("a CA that is back is asked freely once its failures are a minute old", () => {
     const budget = new CaBudget();
     ask(budget, 5 * WINDOW_MS, 50, () => "failed");

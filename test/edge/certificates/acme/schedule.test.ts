@@ -222,6 +222,21 @@ describe("schedule", () => {
     expect(calendar.begin()).toEqual(["b.test"]);
   });
 
+  test("a clock that is years ahead costs one order a day, not as many as the CA signs", () => {
+    const calendar = new Calendar();
+    calendar.now = 365 * DAY;
+    calendar.schedule.add("a.test", undefined, calendar.now);
+    calendar.begin();
+    let orders = 0;
+    while (calendar.now < 375 * DAY) {
+      orders += 1;
+      // What the CA signs lies in the past, by our clock.
+      calendar.schedule.succeeded("a.test", LIFE, calendar.now);
+      calendar.next();
+    }
+    expect(orders).toBe(10);
+  });
+
   test("what is removed is never due again, and its place is free", () => {
     const calendar = new Calendar(0, 1);
     calendar.schedule.add("a.test", undefined, 0);
