@@ -95,6 +95,7 @@ abstract class ControlStream implements StreamEvents {
         if (this.#reader.read(rest) === "needBytes") return;
         rest = this.#reader.rest;
         this.message(this.#reader.message);
+        this.#reader.release();
       }
     } catch (error) {
       if (!(error instanceof MsgpackError)) throw error;

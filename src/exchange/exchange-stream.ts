@@ -131,6 +131,7 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
         this.stream.consumed(rest.length - this.#reader.rest.length);
         rest = this.#reader.rest;
         if (step === "message") this.message(this.#reader.message);
+        this.#reader.release();
       }
       if (rest.length === 0) return;
       if (this.#incoming === "body") this.#body?.push(rest);

@@ -122,6 +122,12 @@ export class MessageReader {
     return this.#chunk;
   }
 
+  /** The message was dealt with: it and the bytes behind it pin the buffer in which they were received. */
+  release(): void {
+    this.#message = undefined;
+    this.#chunk = NOTHING;
+  }
+
   /** Bytes kept inside. */
   get held(): number {
     return this.#heldLength;

@@ -153,3 +153,33 @@ describe("requester", () => {
     expect(lost.heard.at(-1)).toBe("stopped");
   });
 });
+
+describe("a long reply", () => {
+  test("does not keep the received buffer that its head came in (S-42)", async () => {
+    const exchanges: StreamEvents[] = [];
+    const begin = (): WeakRef<ArrayBuffer> => {
+      const { session, events } = sessionOf(new RecordedStream());
+      openExchange(session, request("GET"), new Heard());
+      const message = encodeMessage("response", {
+        status: 200,
+        reason: Buffer.from("OK"),
+        fields: Buffer.from("a: b\r\n"),
+        length: 1_000_000,
+        flags: 0,
+      });
+      const received = new Uint8Array(512 * 1_024);
+      received.set(message, 100);
+      exchanges.push(events());
+      // The head, and the first bytes of the body.
+      events().bytes(received.subarray(100, 100 + message.length + 50));
+      return new WeakRef(received.buffer);
+    };
+    const buffers = Array.from({ length: 50 }, begin);
+    // A turn of its own: what a WeakRef was made of lives at least as long as the turn.
+    await Bun.sleep(0);
+    Bun.gc(true);
+    // The collector takes what looks like a reference on the stack for one.
+    expect(buffers.filter((buffer) => buffer.deref() !== undefined).length).toBeLessThan(5);
+    expect(exchanges.length).toBe(50);
+  });
+});
