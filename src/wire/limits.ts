@@ -128,8 +128,8 @@ export const STREAMS_LEFT_LOW = 8;
 /* §5 Flow control */
 
 /** Smallest first window of a stream. */
-export const W_FLOOR = 64 * KIB;
-/** A window is not halved below this. */
+export const W_FLOOR = 32 * KIB;
+/** A window is not halved below this, unless its share of the session is less. */
 export const W_MIN = 256 * KIB;
 /** A window is halved when more than half of it waited for so long, or for two round trips if that is longer. */
 export const SLOW_MS = 250;
@@ -149,7 +149,7 @@ export const PROCESS_SHARE = 0.25;
 export const PROCESS_MAX = 1_024 * MIB;
 /** From this pressure on windows do not grow and new ones are small. */
 export const PRESSURE_HIGH = 0.8;
-/** From this pressure on streams that hold over 64 KiB get no credit. */
+/** From this pressure on streams that hold over `W_FLOOR` get no credit. */
 export const PRESSURE_SEVERE = 0.95;
 /** From this pressure on links are not read, until `PRESSURE_RELIEVED`. */
 export const PRESSURE_FULL = 1;

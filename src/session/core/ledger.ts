@@ -302,6 +302,10 @@ export class Ledger implements GrowthConditions {
     return this.window.budget;
   }
 
+  get open(): number {
+    return this.streams.size;
+  }
+
   // The end of a stream
 
   /** Forgets a stream whose halves are terminal and whose final ACK was sent. */

@@ -15,10 +15,18 @@ const ACTIVE_MS = 1_000;
 /** A sender that stands at its limit gets news after so many consumed bytes. */
 const SMALL_STEP = 16 * 1024;
 
-/** First limit of a stream that we open while `open` receiving halves are open: a lone download gets 4 MiB, a thousand 64 KiB each. */
+/** A stream's even share of the budget is this many times its window: readers that stand still fill half of it, no more. */
+const SHARES = 16;
+
+/** First limit of a stream that we open while `open` receiving halves are open: a lone download gets 4 MiB, a thousand 32 KiB each. */
 export function firstWindow(receiveBudget: number, open: number, pressure: number): number {
   const most = pressure >= PRESSURE_SEVERE ? W_FLOOR : pressure >= PRESSURE_HIGH ? W_MIN : W_INIT;
-  return Math.max(W_FLOOR, Math.min(most, Math.floor(receiveBudget / (8 * (open + 1)))));
+  return shareOf(receiveBudget, open + 1, most);
+}
+
+/** What one of `open` streams may count on, between `W_FLOOR` and `most`. */
+function shareOf(receiveBudget: number, open: number, most: number): number {
+  return Math.max(W_FLOOR, Math.min(most, Math.floor(receiveBudget / (SHARES * open))));
 }
 
 /** What a stream's window must know of its session when it decides to grow. */
@@ -28,6 +36,8 @@ export interface GrowthConditions {
   /** Bytes received and not consumed of the whole session, and its bound. */
   readonly sessionHeld: number;
   readonly receiveBudget: number;
+  /** Streams of the session. */
+  readonly open: number;
 }
 
 /**
@@ -83,9 +93,7 @@ export class ReceiveWindow {
     if (held > W_FLOOR && conditions.pressure >= PRESSURE_SEVERE) return false;
     // A quarter of the window went in less than one round trip: the window, not the consumer, is the brake.
     const isFast = now - this.#markTime < 4 * (step / this.window) * conditions.rttMinMs;
-    const hasRoom =
-      conditions.pressure < PRESSURE_HIGH && conditions.sessionHeld < conditions.receiveBudget / 2;
-    if (isFast && hasRoom && held < this.window / 8) {
+    if (isFast && this.#hasRoom(conditions) && held < this.window / 8) {
       this.window = Math.min(2 * this.window, W_MAX);
     }
     this.#mark = this.consumed;
@@ -93,11 +101,19 @@ export class ReceiveWindow {
     return this.#raise(this.consumed + this.window);
   }
 
+  /** Where much is held already, a window grows only as far as all of them could: a crowd of slow readers looks fast while kernels fill. */
+  #hasRoom({ pressure, sessionHeld, receiveBudget, open }: GrowthConditions): boolean {
+    if (pressure >= PRESSURE_HIGH || sessionHeld >= receiveBudget / 2) return false;
+    const quarter = receiveBudget / 4;
+    return sessionHeld < quarter || 2 * this.window * open <= quarter;
+  }
+
   #shrink(now: number, conditions: GrowthConditions): void {
     if (this.#slowSince === undefined || now < this.#slowSince + SLOW_MS) return;
     if (now < this.#slowSince + 2 * conditions.rttMinMs) return;
     this.#slowSince = now;
-    if (this.window > W_MIN) this.window = Math.max(W_MIN, Math.floor(this.window / 2));
+    const least = shareOf(conditions.receiveBudget, conditions.open, W_MIN);
+    if (this.window > least) this.window = Math.max(least, Math.floor(this.window / 2));
   }
 
   #raise(limit: number): boolean {

@@ -79,7 +79,13 @@ describe("sending half", () => {
 });
 
 describe("receiving half", () => {
-  const conditions = { rttMinMs: 1, pressure: 0, sessionHeld: 0, receiveBudget: 1_000_000 };
+  const conditions = {
+    rttMinMs: 1,
+    pressure: 0,
+    sessionHeld: 0,
+    receiveBudget: 1_000_000,
+    open: 1,
+  };
 
   test("goes from recv to dataRead when all bytes are here and consumed", () => {
     const half = new ReceiveHalf(1_000);

@@ -4,22 +4,29 @@ import {
   ReceiveWindow,
   SessionWindow,
 } from "../../../src/session/core/receive-window.ts";
+import { EVICTION_SHARE } from "../../../src/wire/index.ts";
 
 const KIB = 1_024;
 const MIB = 1_024 * KIB;
-const calm = { rttMinMs: 100, pressure: 0, sessionHeld: 0, receiveBudget: 64 * MIB };
+const calm = { rttMinMs: 100, pressure: 0, sessionHeld: 0, receiveBudget: 64 * MIB, open: 1 };
 
 describe("first window", () => {
-  test("is 4 MiB for a lone stream and 64 KiB for one of a thousand", () => {
+  test("is 4 MiB for a lone stream and 32 KiB for one of a thousand", () => {
     expect(firstWindow(64 * MIB, 0, 0)).toBe(4 * MIB);
-    expect(firstWindow(64 * MIB, 1, 0)).toBe(4 * MIB);
-    expect(firstWindow(64 * MIB, 3, 0)).toBe(2 * MIB);
-    expect(firstWindow(64 * MIB, 1_000, 0)).toBe(64 * KIB);
+    expect(firstWindow(64 * MIB, 1, 0)).toBe(2 * MIB);
+    expect(firstWindow(64 * MIB, 3, 0)).toBe(1 * MIB);
+    expect(firstWindow(64 * MIB, 1_000, 0)).toBe(32 * KIB);
+  });
+
+  test("lets a thousand readers that stand still fill no more than what evicts nobody (S-42)", () => {
+    let all = 0;
+    for (let open = 0; open < 1_000; open++) all += firstWindow(64 * MIB, open, 0);
+    expect(all).toBeLessThan(EVICTION_SHARE * 64 * MIB);
   });
 
   test("shrinks under pressure", () => {
     expect(firstWindow(64 * MIB, 0, 0.8)).toBe(256 * KIB);
-    expect(firstWindow(64 * MIB, 0, 0.95)).toBe(64 * KIB);
+    expect(firstWindow(64 * MIB, 0, 0.95)).toBe(32 * KIB);
   });
 });
 
@@ -66,6 +73,41 @@ describe("stream window", () => {
     );
   });
 
+  test("grows beyond an even share only while less than a quarter of the budget is held", () => {
+    const grownTo = (sessionHeld: number, open: number): number => {
+      const window = new ReceiveWindow(64 * KIB);
+      window.arrived(1, 1, 0);
+      let consumed = 0;
+      for (let round = 0; round < 8; round++) {
+        const step = window.window / 4;
+        consumed += step;
+        window.consume(step, consumed, 0, { ...calm, sessionHeld, open });
+      }
+      return window.window;
+    };
+    expect(grownTo(16 * MIB - 1, 1_000)).toBe(16 * MIB);
+    expect(grownTo(16 * MIB, 1_000)).toBe(64 * KIB);
+    expect(grownTo(16 * MIB, 64)).toBe(256 * KIB);
+    expect(grownTo(32 * MIB, 1)).toBe(64 * KIB);
+  });
+
+  test("halves down to an even share where that is less than 256 KiB, and never below 32 KiB", () => {
+    const halvedTo = (open: number): number => {
+      const window = new ReceiveWindow(1 * MIB);
+      window.arrived(1 * MIB, 1 * MIB, 0);
+      for (let now = 250; now < 5_000; now += 250)
+        window.consume(1, 1 * MIB, now, { ...calm, open });
+      return window.window;
+    };
+    expect([1, 16, 32, 100, 1_000].map(halvedTo)).toEqual([
+      256 * KIB,
+      256 * KIB,
+      128 * KIB,
+      Math.floor((64 * MIB) / 1_600),
+      32 * KIB,
+    ]);
+  });
+
   test("halves where more than half of it waits for 250 ms or two round trips, down to 256 KiB", () => {
     const window = new ReceiveWindow(1 * MIB);
     window.arrived(1 * MIB, 1 * MIB, 0);
@@ -105,13 +147,13 @@ describe("stream window", () => {
     expect(small.window).toBe(64 * KIB);
   });
 
-  test("grants nothing to a stream that holds over 64 KiB while memory is nearly gone", () => {
+  test("grants nothing to a stream that holds over 32 KiB while memory is nearly gone", () => {
     const severe = { ...calm, pressure: 0.95 };
     const window = new ReceiveWindow(256 * KIB);
     window.arrived(256 * KIB, 256 * KIB, 0);
-    expect(window.consume(128 * KIB, 256 * KIB, 1, severe)).toBe(false);
-    expect(window.consume(64 * KIB, 256 * KIB, 2, severe)).toBe(true);
-    expect(window.limit).toBe(192 * KIB + 256 * KIB);
+    expect(window.consume(192 * KIB, 256 * KIB, 1, severe)).toBe(false);
+    expect(window.consume(32 * KIB, 256 * KIB, 2, severe)).toBe(true);
+    expect(window.limit).toBe(224 * KIB + 256 * KIB);
   });
 
   test("knows since when bytes wait for the consumer", () => {

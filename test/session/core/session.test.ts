@@ -37,7 +37,7 @@ describe("opening", () => {
     const peer = quiet();
     open(peer, pattern(10), true);
     expect(peer.drain()).toEqual([
-      { name: "open", id: 1, kind: 0, fin: true, receiveLimit: 2 * KIB * KIB, data: pattern(10) },
+      { name: "open", id: 1, kind: 0, fin: true, receiveLimit: KIB * KIB, data: pattern(10) },
     ]);
   });
 
