@@ -8,14 +8,18 @@ export const STAGING_BYTES = 128 * 1024;
 
 /**
  * Sizes of buffers, and how many of each are kept for later; more are left to the collector. A write to a peer that does
- * not read keeps its buffer as long as the peer likes, so it should not be much larger than what is in it.
+ * not read keeps its buffer as long as the peer likes, so it should not be much larger than what is in it. The smallest
+ * are the queues of visitors who read slowly, of whom there are many.
  */
 const CLASSES: readonly { readonly bytes: number; readonly spare: number }[] = [
-  { bytes: 4 * 1024, spare: 256 },
+  { bytes: 4 * 1024, spare: 1_024 },
   { bytes: 16 * 1024, spare: 64 },
   { bytes: 64 * 1024, spare: 32 },
   { bytes: STAGING_BYTES, spare: 16 },
 ];
+
+/** Sizes of buffers, ascending. */
+export const STAGING_SIZES: readonly number[] = CLASSES.map(({ bytes }) => bytes);
 
 const spares: readonly Buffer[][] = CLASSES.map(() => []);
 

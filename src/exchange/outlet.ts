@@ -1,8 +1,7 @@
 // This file is a net or TLS socket as a sink of bytes: one write per turn, one outstanding, credit when the kernel took them (http.md §3.3, §10; platform.md §0 traps 3 and 20).
-import { Buffer } from "node:buffer";
 import type { Socket } from "node:net";
-import { copyBytes } from "../bytes.ts";
-import { giveStaging, STAGING_BYTES, takeStaging } from "../staging.ts";
+import { WritePace } from "./write-pace.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 /**
  * What an outlet tells its owner. Never called inside `write`, `end`, `flush`, `discard` or `reset`.
@@ -19,17 +18,6 @@ export interface OutletEvents {
   failed(error: Error): void;
 }
 
-/** Largest single write. TLS sends up to 128 KiB at once; Windows loses bytes beyond 64 KiB (platform.md §3). */
-export const MAX_WRITE = process.platform === "win32" ? 65_536 : STAGING_BYTES;
-
-/** Chunks below this size are copied together while they wait, so that a peer's tiny chunks cost bytes, not objects. */
-const SMALL_CHUNK = 1_024;
-/** Chunks that may wait uncopied before small ones are copied together. */
-const LOOSE_CHUNKS = 32;
-const TAIL_BYTES = 16_384;
-/** Spent places at the front of the queue before it is moved down. */
-const SPENT_CHUNKS = 256;
-
 /** Outlets written to in this turn of the loop; one immediate serves them all (0.9 µs each otherwise). */
 let due: Outlet[] = [];
 let spare: Outlet[] = [];
@@ -42,13 +30,29 @@ function flushDue(): void {
   turn.length = 0;
 }
 
+/** A peer that takes nothing for so long has stopped, ms. */
+const STOPPED_MS = 200;
+/** Outlets whose peers may have stopped, while something waits behind what they were given. */
+let suspects: Outlet[] = [];
+
+function suspect(outlet: Outlet): void {
+  if (suspects.length === 0) setTimeout(lookAtSuspects, STOPPED_MS).unref();
+  suspects.push(outlet);
+}
+
+function lookAtSuspects(): void {
+  const before = performance.now() - STOPPED_MS;
+  suspects = suspects.filter((outlet) => outlet.settleIfStopped(before));
+  if (suspects.length > 0) setTimeout(lookAtSuspects, STOPPED_MS).unref();
+}
+
 /**
  * The only writer of a socket.
  *
  * Bytes given to `write` belong to the outlet until taken. Whatever is written in one turn of the loop leaves in one
- * socket write when the turn ends: one chunk as it is, several gathered into one buffer of at most `MAX_WRITE`. The
- * next write starts in the callback of the one before. The queue is bounded by its owner, who writes no more than the
- * credit it was given; `queued` is what to look at. The socket's events (`error` first) stay with the owner.
+ * socket write when the turn ends: one chunk as it is, several gathered into one buffer, of at most what the peer takes
+ * in a moment. The next write starts in the callback of the one before. The queue is bounded by its owner, who writes no
+ * more than the credit it was given; `queued` is what to look at. The socket's events (`error` first) stay with the owner.
  */
 export class Outlet {
   readonly #socket: Socket;
@@ -56,15 +60,15 @@ export class Outlet {
   readonly #isYielding: boolean;
   /** open → ending → ended; over: discarded, reset or failed. */
   #state: "open" | "ending" | "ended" | "over" = "open";
-  #chunks: (Uint8Array | undefined)[] = [];
-  #first = 0;
-  #waiting = 0;
+  readonly #queue = new WriteQueue();
+  readonly #pace = new WritePace();
   #outstanding = 0;
-  #tail: Uint8Array | undefined;
-  #tailUsed = 0;
+  /** The peer has stopped: what comes is copied. */
+  #hasStopped = false;
+  #isSuspect = false;
+  /** Everything written so far was taken. */
+  #isIdle = true;
   #isDue = false;
-  /** Holds the write that is outstanding, when it was gathered in one. */
-  #staging: Buffer | undefined;
 
   /**
    * @param isYielding True: the socket is read between two writes. A write that fails takes along what was not read, such
@@ -78,7 +82,7 @@ export class Outlet {
 
   /** Bytes written and not yet taken by the kernel. */
   get queued(): number {
-    return this.#waiting + this.#outstanding;
+    return this.#queue.length + this.#outstanding;
   }
 
   /** True while the kernel has a write of which it said nothing yet: some of its bytes may have left. */
@@ -94,17 +98,9 @@ export class Outlet {
   /** Appends bytes; they must not change until taken. Dropped without a word once the outlet is closed. */
   write(bytes: Uint8Array): void {
     if (this.#state !== "open" || bytes.length === 0) return;
-    this.#waiting += bytes.length;
-    if (
-      bytes.length < SMALL_CHUNK &&
-      (this.#outstanding > 0 || this.#chunks.length - this.#first >= LOOSE_CHUNKS)
-    ) {
-      this.#pack(bytes);
-    } else {
-      this.#sealTail();
-      this.#chunks.push(bytes);
-    }
+    this.#queue.push(bytes);
     if (this.#outstanding === 0) this.#becomeDue();
+    else this.#wait();
   }
 
   /** FIN after everything written. Idempotent. */
@@ -128,25 +124,44 @@ export class Outlet {
 
   #send(): void {
     if (this.#outstanding > 0 || this.#state === "ended" || this.#state === "over") return;
-    if (this.#waiting === 0) {
+    if (this.#queue.length === 0) {
       if (this.#state === "ending") this.#finish();
       return;
     }
-    const bytes = this.#next();
-    this.#waiting -= bytes.length;
+    const bytes = this.#queue.next(this.#pace.most);
     this.#outstanding = bytes.length;
+    this.#pace.sent(performance.now(), this.#isIdle);
+    this.#isIdle = false;
     this.#socket.write(bytes, this.#written);
+    if (this.#queue.length > 0) this.#wait();
+  }
+
+  /**
+   * Something waits behind what the socket was given. It came in a large buffer with much else, which it keeps: where it
+   * waits for long it is copied. For a fast peer that would only be one more way through the memory.
+   */
+  #wait(): void {
+    if (this.#hasStopped || this.#pace.isSlow) this.#queue.settle(this.#pace.most);
+    else if (!this.#isSuspect) {
+      this.#isSuspect = true;
+      suspect(this);
+    }
+  }
+
+  /** For the look at all suspects. @returns True: it has not stopped before `before`, but may have since. */
+  settleIfStopped(before: number): boolean {
+    this.#isSuspect = this.#outstanding > 0 && this.#pace.sentAt > before;
+    if (this.#isSuspect || this.#outstanding === 0) return this.#isSuspect;
+    this.#hasStopped = true;
+    this.#queue.settle(this.#pace.most);
+    return false;
   }
 
   /** Drops what waits and tells nothing more. The socket is left as it is: its owner destroys it. */
   discard(): void {
     this.#state = "over";
-    this.#chunks = [];
-    this.#first = 0;
-    this.#waiting = 0;
+    this.#queue.clear();
     this.#outstanding = 0;
-    this.#tail = undefined;
-    this.#tailUsed = 0;
   }
 
   /** Drops what waits and sends RST: the peer must not take what it has for whole. */
@@ -163,8 +178,7 @@ export class Outlet {
 
   /** One bound callback for all writes of the socket. */
   readonly #written = (error?: Error | null): void => {
-    if (this.#staging !== undefined) giveStaging(this.#staging);
-    this.#staging = undefined;
+    this.#queue.written();
     if (this.#state === "over") return;
     if (error) {
       this.discard();
@@ -173,11 +187,15 @@ export class Outlet {
     }
     const bytes = this.#outstanding;
     this.#outstanding = 0;
+    this.#hasStopped = false;
+    this.#pace.taken(bytes, performance.now());
     this.#events.taken(bytes);
     // What `taken` caused to be written joins the next write; it may also have discarded the outlet, which empties it.
-    if (this.#isYielding && this.#waiting > 0) this.#becomeDue();
+    if (this.#isYielding && this.#queue.length > 0) this.#becomeDue();
     else this.flush();
-    if (this.queued === 0 && !this.#isOver()) this.#events.drained();
+    if (this.queued > 0 || this.#isOver()) return;
+    this.#isIdle = true;
+    this.#events.drained();
   };
 
   #isOver(): boolean {
@@ -196,65 +214,4 @@ export class Outlet {
     if (due.length === 0) setImmediate(flushDue);
     due.push(this);
   }
-
-  #pack(bytes: Uint8Array): void {
-    if (this.#tail !== undefined && this.#tailUsed + bytes.length > TAIL_BYTES) this.#sealTail();
-    this.#tail ??= Buffer.allocUnsafe(TAIL_BYTES);
-    this.#tail.set(bytes, this.#tailUsed);
-    this.#tailUsed += bytes.length;
-  }
-
-  #sealTail(): void {
-    if (this.#tail === undefined) return;
-    this.#chunks.push(this.#tail.subarray(0, this.#tailUsed));
-    this.#tail = undefined;
-    this.#tailUsed = 0;
-  }
-
-  /** Takes the next write off the queue, which is not empty. */
-  #next(): Uint8Array {
-    this.#sealTail();
-    const first = this.#chunks[this.#first] as Uint8Array;
-    if (first.length > MAX_WRITE) {
-      this.#chunks[this.#first] = first.subarray(MAX_WRITE);
-      return first.subarray(0, MAX_WRITE);
-    }
-    let total = first.length;
-    let end = this.#first + 1;
-    for (; end < this.#chunks.length; end++) {
-      const length = (this.#chunks[end] as Uint8Array).length;
-      if (total + length > MAX_WRITE) break;
-      total += length;
-    }
-    // A visitor who does not read would keep all of the buffer that a small part of it came in.
-    const isAlone = end === this.#first + 1 && !isSmallPart(first);
-    const bytes = isAlone ? first : this.#gather(end, total);
-    this.#chunks.fill(undefined, this.#first, end);
-    this.#first = end;
-    if (this.#first === this.#chunks.length) {
-      this.#chunks.length = 0;
-      this.#first = 0;
-    } else if (this.#first >= SPENT_CHUNKS) {
-      this.#chunks.splice(0, this.#first);
-      this.#first = 0;
-    }
-    return bytes;
-  }
-
-  #gather(end: number, total: number): Uint8Array {
-    const bytes = takeStaging(total);
-    this.#staging = bytes;
-    let at = 0;
-    for (let index = this.#first; index < end; index++) {
-      const chunk = this.#chunks[index] as Uint8Array;
-      copyBytes(chunk, 0, chunk.length, bytes, at);
-      at += chunk.length;
-    }
-    return bytes.subarray(0, total);
-  }
-}
-
-/** Chunks arrive as parts of buffers of up to 512 KiB. Asking for the buffer is not worth it for a few bytes. */
-function isSmallPart(bytes: Uint8Array): boolean {
-  return bytes.length > SMALL_CHUNK && bytes.length * 4 < bytes.buffer.byteLength;
 }

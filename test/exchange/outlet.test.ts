@@ -2,7 +2,8 @@ import { describe, expect, test } from "bun:test";
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 
-import { MAX_WRITE, Outlet, type OutletEvents } from "../../src/exchange/outlet.ts";
+import { Outlet, type OutletEvents } from "../../src/exchange/outlet.ts";
+import { MAX_WRITE } from "../../src/exchange/write-pace.ts";
 import { deferred, drained, RawServer, received } from "../connector/sockets.ts";
 import { within } from "../within.ts";
 

@@ -24,10 +24,10 @@ function mayUnshare(): boolean {
 }
 
 /**
- * What a slow reader may cost the edge. 64 KiB are its window, 25 an idle visitor, up to 64 a write that the kernel has
- * not taken; the rest is what the collector has not looked at yet: 165 to 200 KiB were measured. S-42 wants 128.
+ * What a slow reader may cost the edge (S-42). 25 KiB are an idle visitor, 32 its window, 17 a write that the kernel has
+ * not taken and the TLS record of it; the rest is what the collector has not looked at yet. 76 to 105 were measured.
  */
-const SLOW_READER_BYTES = 256 * KIB;
+const SLOW_READER_BYTES = 128 * KIB;
 
 type Figures = Readonly<Record<string, number>>;
 
@@ -66,8 +66,8 @@ describe.skipIf(!CAN_MEASURE)("flow", () => {
     "1,000 slow readers of 1 GB beside another session (S-42)",
     async () => {
       const figures = await measure("slow", 20, true);
-      // 64 KiB each are all that one session may hold: of those that take nothing for a second some are given up.
-      expect(figures["requests"]).toBeGreaterThan(0.75 * (figures["readers"] as number));
+      // Nobody is given up: their windows together stay below what evicts.
+      expect(figures["requests"]).toBe(figures["readers"] as number);
       expect(figures["rssEach"]).toBeLessThan(SLOW_READER_BYTES);
       expect(figures["p99Beside"]).toBeLessThan(2 * (figures["p99Alone"] as number) + 10);
     },
