@@ -1,4 +1,4 @@
-// This file is one connector with many rules: which service each request comes to, and with which settings. product.md §3.3, §3.4; S-30, S-37, S-63.
+// This file is one connector with many rules: which service each request comes to, and with which settings. product.md §3.3, §3.4; S-25, S-30, S-37, S-63.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
@@ -53,6 +53,7 @@ describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("a connector with rules", () => {
       start({}),
       start({ key, cert }),
       start({ path: socketPath }),
+      start({ path: `${socketPath}.tls`, key, cert }),
     ]);
     app = one;
     const nginx = HAS_NGINX ? started.use(await Nginx.start()).port : one.port;
@@ -62,6 +63,8 @@ describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("a connector with rules", () => {
       edge,
       invite: ["--host", `*.${DOMAIN}`],
       flags: ["--access-log", "on"],
+      // By which the runtime would trust everybody: the rules say whom (S-25).
+      environment: { NODE_TLS_REJECT_UNAUTHORIZED: "0" },
       config: `
 label: rules
 tag: [site=berlin, rack=a-7]
@@ -78,6 +81,7 @@ ingress:
   - {hostname: matched.${DOMAIN}, service: "wss://127.0.0.1:${tls.port}", originRequest: {caPool: ${cert}, matchSNItoHost: true, httpHostHeader: localhost}}
   - {hostname: strict.${DOMAIN}, service: "https://localhost:${tls.port}"}
   - {hostname: socket.${DOMAIN}, service: "unix:${socketPath}", originRequest: {httpHostHeader: socket.internal}}
+  - {hostname: sealed.${DOMAIN}, service: "unix+tls:${socketPath}.tls", originRequest: {caPool: ${cert}}}
   - {hostname: hello.${DOMAIN}, service: hello_world}
   - {hostname: gone.${DOMAIN}, service: "http_status:410"}
   - {hostname: sized.${DOMAIN}, service: "http://localhost:${one.port}", originRequest: {disableChunkedEncoding: true}}
@@ -137,6 +141,7 @@ ingress:
       ["renamed", 200, "bbb"],
       ["matched", 200, "bbb"],
       ["socket", 200, "bbb"],
+      ["sealed", 200, "bbb"],
       ["sized", 200, "bbb"],
       ["gone", 410, ""],
       ["a.dev", 200, "bbb"],
@@ -322,7 +327,7 @@ ingress:
     test("all of it by tunl status", async () => {
       const { stdout } = await tunl(["status", "--json"], { home: ruled.home.path });
       const [status] = JSON.parse(stdout).connectors;
-      expect(status.rules).toBe(20);
+      expect(status.rules).toBe(21);
       const routes: { host: string; service: string; path?: string }[] = status.routes;
       expect(routes.filter(({ host }) => host === `app.${DOMAIN}`)).toHaveLength(4);
       expect(routes.find(({ host }) => host === `*.dev.${DOMAIN}`)).toMatchObject({

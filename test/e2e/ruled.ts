@@ -15,17 +15,24 @@ export interface RuledSetup {
   readonly invite?: readonly string[];
   /** More flags of the connector. */
   readonly flags?: readonly string[];
+  /** Of every process of this home. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** The home of a connector; disposing ends the processes that were started in it. */
 export class Ruled implements AsyncDisposable {
   readonly home = new Home();
   readonly configPath = join(this.home.path, "config.yml");
+  readonly #environment: Readonly<Record<string, string>>;
   readonly #processes: Running[] = [];
+
+  private constructor(environment: Readonly<Record<string, string>> = {}) {
+    this.#environment = environment;
+  }
 
   /** Joins, starts, and waits for the link. */
   static async start(setup: RuledSetup): Promise<[Ruled, Running]> {
-    const ruled = new Ruled();
+    const ruled = new Ruled(setup.environment);
     try {
       ruled.write(setup.config);
       const line = await setup.edge.invite(setup.invite);
@@ -47,6 +54,7 @@ export class Ruled implements AsyncDisposable {
   run(words: readonly string[]): Running {
     const process = new Running([...words, "--log-format", "json"], {
       home: this.home.path,
+      environment: this.#environment,
       deadlineMs: LIFE_MS,
     });
     this.#processes.push(process);
