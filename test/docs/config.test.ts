@@ -4,7 +4,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exitCodeOf, EXITS } from "../../src/cli/failure.ts";
-import { type LoadInput, loadEdge, OPTIONS } from "../../src/config/index.ts";
+import {
+  loadConnect,
+  type LoadInput,
+  loadEdge,
+  OPTIONS,
+  ORIGIN_REQUEST_DEFAULTS,
+} from "../../src/config/index.ts";
+import { KEY_TABLES } from "../../src/config/ingress/keys.ts";
+import { ORIGIN_REQUEST, RULE } from "../../src/config/ingress/keys-origin.ts";
 import { TunlError } from "../../src/errors.ts";
 import { renderTable, TABLES } from "./option-tables.ts";
 import { cellsOf, quoted, ROOT, textOf } from "./text.ts";
@@ -78,5 +86,43 @@ describe("docs/examples/edge.yml", () => {
     expect(names.filter((name) => !new RegExp(`(?:^|[\\s{#])${name}:`, "m").test(example))).toEqual(
       [],
     );
+  });
+});
+
+describe("docs/examples/config.yml", () => {
+  const path = join(ROOT, "docs/examples/config.yml");
+  const text = textOf("docs/examples/config.yml");
+
+  test("loads, and says what the defaults are", () => {
+    const { options, log, warnings } = loadConnect(given({ config: [path] }), undefined, 1);
+    expect(warnings?.problems).toEqual([]);
+    const standard = loadConnect(given({}), "8000", 1);
+    const { ingress: _, tunnel: __, mostLinks: ___, ...rest } = options;
+    expect({ ...standard.options, ...rest }).toEqual(standard.options);
+    expect(log).toEqual({ ...standard.log, showsHosts: true });
+    expect(options.ingress.rules.map(({ service }) => service.url)).toEqual([
+      "http://localhost:4000",
+      "http://localhost:8000",
+      "unix:/run/admin.sock",
+      "http_status:404",
+    ]);
+    expect(options.ingress.rules[1]?.originRequest).toEqual(ORIGIN_REQUEST_DEFAULTS);
+  });
+
+  test("has every key of this version, some of them as a comment", () => {
+    const isHere = ({ effect }: { effect: { is: string } }) =>
+      effect.is === "honoured" || effect.is === "warned";
+    const rows = [
+      ...KEY_TABLES.shared,
+      ...KEY_TABLES.own,
+      ...RULE.rows,
+      ...ORIGIN_REQUEST.rows,
+    ].filter(isHere);
+    expect(rows.length).toBeGreaterThan(30);
+    // Both are for services of a later version.
+    const names = rows
+      .map(({ name }) => name)
+      .filter((name) => name !== "access" && name !== "ipRules");
+    expect(names.filter((name) => !new RegExp(`(?:^|[\\s#])${name}:`, "m").test(text))).toEqual([]);
   });
 });
