@@ -1,8 +1,8 @@
 // This file is `tunl edge repair`: a damaged state goes back to its newest whole backup, after a question. product.md §2.1; reliability.md §4 item 5.
 import { formatDuration, loadRepair } from "../config/index.ts";
 import { Repair, type Repaired, type RepairPlan } from "../edge/index.ts";
+import { confirm } from "./ask.ts";
 import { command, loadInput } from "./command.ts";
-import { confirm } from "./confirm.ts";
 import { printAnswer, printError, printJson } from "./print.ts";
 
 type Restore = Extract<RepairPlan, { kind: "restore" }>;
@@ -17,7 +17,14 @@ export default command("edge repair", async (invocation) => {
     return;
   }
   await printError(`${describe(plan)}\n`);
-  await confirm("Restore this backup", isYes);
+  const isMeant = await confirm({
+    text: "Restore this backup?",
+    label: "repair",
+    fallback: "no",
+    isYes,
+    command: "tunl edge repair",
+  });
+  if (!isMeant) return await printError("Nothing was changed\n");
   const repaired = repair.run(Date.now());
   if (isJson) await printJson(asJson(stateDirectory, plan, repaired));
   else await printAnswer(`${outcome(plan, repaired).join("\n")}\n`);

@@ -51,6 +51,7 @@ async function createTunnel(
   if (own !== undefined) {
     const key = Buffer.from(own.key.publicKey).toString("base64url");
     const made = readAnswer(await create(key));
+    await directory.forgetPending(own.key);
     return { credentials: own, path: file ?? directory.pathOf(own.tunnel), hosts: made.hosts };
   }
   // Another account would not get what this one made: its errand is another one.

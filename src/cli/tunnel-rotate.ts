@@ -105,6 +105,7 @@ interface Renewal {
 async function renew(renewal: Renewal): Promise<readonly string[]> {
   const { options, own, log } = renewal;
   const { credentials, directory, path } = own;
+  await directory.forgetPending(credentials.key);
   const errand = `rotate ${fingerprintOf(credentials.key.publicKey)}`;
   const kept = await directory.keepKey(errand, credentials.fingerprint, Date.now());
   const answer = await registering(directory, kept, (key) => rotate(renewal, kept, key));

@@ -127,7 +127,21 @@ function judge(error: unknown, { owner, claim }: ErrandOptions): TunlError {
 /** A link that broke in the middle of the handshake is an edge that did not answer. */
 function asUnreachable(error: TunlError): TunlError {
   if (!error.retryable || error.code === "EDGE_UNREACHABLE") return error;
+  if (refusalCode(error) === "INTERNAL_ERROR") return asFailing(error);
   return new TunlError("EDGE_UNREACHABLE", error.message, { cause: error, retryable: true });
+}
+
+/** It is there, and something of its own is wrong: most often its disk is full. */
+function asFailing(error: TunlError): TunlError {
+  return new TunlError(
+    "EDGE_UNREACHABLE",
+    "The edge answered that it failed: its disk may be full, or the state on it damaged",
+    {
+      cause: error,
+      retryable: true,
+      hint: "The log of the edge says why; repeat the command then, nothing was used up",
+    },
+  );
 }
 
 /** The last dial failed too: what to look at. */

@@ -31,10 +31,12 @@ import {
 import type { JoinLine } from "./join.ts";
 import { hashCode } from "./join.ts";
 import { generateKey } from "./keys.ts";
+import type { SigningKey } from "./keys.ts";
 
 const DEFAULT_PORT = 443;
 const EDGE_FILE = "edge.json";
 const ACCOUNT_FILE = "account.json";
+const PENDING_FILE = /^pending-(?:tunnel|account)-[0-9a-f]{32}\.json$/;
 const TUNNEL_FILE = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json$/;
 
 /** What a line means here: a key that was enrolled by it already, or one that ENROLL must still bring to the edge. */
@@ -129,7 +131,7 @@ export class EdgeDirectory {
   /**
    * First step of a join: finds the key this line stands for, or makes one and puts it on disk.
    *
-   * @param now Wall clock in milliseconds, for `createdAt` only.
+   * @param now Wall clock in milliseconds, for `createdAt` and `joinedAt` only.
    * @throws TunlError `EDGE_KEY_MISMATCH` when the code is known here with another edge's fingerprint;
    *   `STATE_UNWRITABLE` when the key cannot be kept.
    */
@@ -139,8 +141,9 @@ export class EdgeDirectory {
     const credentials = owned.find((candidate) => candidate?.codeHash === codeHash);
     if (credentials !== undefined) {
       assertSameEdge(line, credentials.fingerprint);
-      // Left behind by a crash between the two writes of `complete`.
-      await removeFile(this.#pendingPath(kind, codeHash));
+      // Left behind by a crash inside `complete`: its last steps are still to be done.
+      const pending = await this.#findPending(kind, codeHash);
+      if (pending !== undefined) await this.#finish(pending, credentials, now);
       return { state: "known", credentials };
     }
     const found = await this.#findPending(kind, codeHash);
@@ -198,6 +201,12 @@ export class EdgeDirectory {
   async complete(pending: PendingKey, joined: Joined, now: number): Promise<Credentials> {
     const credentials: Credentials = { ...pending, ...joined };
     await this.writeCredentials(credentials);
+    await this.#finish(pending, credentials, now);
+    return credentials;
+  }
+
+  /** The edge is known from here on, and the key is no longer on its way. */
+  async #finish(pending: PendingKey, joined: Credentials, now: number): Promise<void> {
     const before = await this.readEdge();
     await this.writeEdge({
       host: this.host,
@@ -209,7 +218,6 @@ export class EdgeDirectory {
     });
     // Last: as long as it exists the steps above can be repeated.
     await removeFile(this.#pendingPath(pending.kind, pending.codeHash));
-    return credentials;
   }
 
   /** The credentials file of a tunnel. */
@@ -223,8 +231,28 @@ export class EdgeDirectory {
     if (edge !== undefined && edge.tunnel === undefined) await this.writeEdge({ ...edge, tunnel });
   }
 
+  /**
+   * Forgets pending keys that are this one: it became credentials, and a crash kept the copy. A later errand of the same
+   * words would mean this key again, which may have ended by then.
+   */
+  async forgetPending(key: SigningKey): Promise<void> {
+    for (const name of await entriesOf(this.path)) {
+      if (!PENDING_FILE.test(name)) continue;
+      const path = join(this.path, name);
+      const text = await readSecret(path);
+      if (
+        text !== undefined &&
+        Buffer.from(key.publicKey).equals(parsePending(text, path).key.publicKey)
+      )
+        await removeFile(path);
+    }
+  }
+
   /** Forgets a tunnel that is no more: its credentials, and that it was the default one. */
   async forgetTunnel(tunnel: string): Promise<void> {
+    // A file that cannot be read is forgotten all the same; no copy of its key can be told then.
+    const credentials = await this.readTunnel(tunnel).catch(() => undefined);
+    if (credentials !== undefined) await this.forgetPending(credentials.key);
     const edge = await this.readEdge();
     if (edge?.tunnel === tunnel) await this.writeEdge({ ...edge, tunnel: undefined });
     await removeFile(this.pathOf(tunnel));

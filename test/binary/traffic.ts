@@ -56,6 +56,7 @@ export class Traffic {
   /** Ids of the requests that were answered with 200. */
   readonly served: string[] = [];
   slowestMs = 0;
+  slowerThan50Ms = 0;
   readonly #edge: Reachable;
   readonly #host: string;
   readonly #loops: Promise<unknown>;
@@ -111,7 +112,9 @@ export class Traffic {
       `${isPost ? "POST" : "GET"} ${id} HTTP/1.1\r\nHost: ${visitor.authority}\r\n${length}\r\n${body}`,
     );
     const { status, error = "", body: text, isKept } = await visitor.answer();
-    this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
+    const tookMs = performance.now() - startedAt;
+    this.slowestMs = Math.max(this.slowestMs, tookMs);
+    if (tookMs > 50) this.slowerThan50Ms += 1;
     const expected = `${id} ${createHash("sha256").update(body, "latin1").digest("hex")}`;
     if (status === 200 && text === expected) this.served.push(id);
     const kind = status === 200 && text !== expected ? "200 with other content" : status;

@@ -185,7 +185,8 @@ describe("edge directory", () => {
     writeFileSync(join(edge.path, pendingFile), formatPending(pending), { mode: 0o600 });
     rmSync(join(edge.path, "edge.json"));
     expect((await edge.prepare(line, "tunnel", now)).state).toBe("known");
-    expect(readdirSync(edge.path)).toEqual([`${tunnel}.json`]);
+    expect(readdirSync(edge.path).sort()).toEqual([`${tunnel}.json`, "edge.json"]);
+    expect((await edge.readEdge())?.tunnel).toBe(tunnel);
     await edge.complete(pending, joined, now);
     expect((await edge.readEdge())?.tunnel).toBe(tunnel);
   });
