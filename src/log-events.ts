@@ -87,6 +87,15 @@ export const EVENTS = {
   released: { about: "A name belongs to no tunnel any more", fields: ["host"] },
 
   // Names
+  address: { about: "Where the Internet reaches this machine", fields: ["addresses", "hint"] },
+  dns: {
+    about: "What the DNS says about the edge's names, and what it lacks",
+    fields: ["names", "addresses", "server", "hint"],
+  },
+  proof: {
+    about: "Whether a name outside of the domains is its owner's",
+    fields: ["host", "server", "hint"],
+  },
   route: { about: "A public name leads to a service", fields: ["url", "service", "expression"] },
   domain: { about: "A domain or a name is not served any more", fields: ["hint"] },
   certificate: {

@@ -1,0 +1,251 @@
+// This file is how a name comes to lead to the edge: what stands in the DNS, the record to add, who adds it, and the wait until it is seen. product.md §6 item 4.
+import { setTimeout as sleep } from "node:timers/promises";
+import { TunlError } from "../../errors.ts";
+import type { Answer, DnsClient } from "./client.ts";
+import type { Here } from "./here.ts";
+import type { MadeRecords } from "./made-records.ts";
+import { aliasRecord, findProof, type Proof, textRecord } from "./proof.ts";
+import type { DnsProvider, DnsRecord } from "./provider.ts";
+
+/** How often the zone's servers are asked while a person adds a record, ms. */
+const LOOK_AGAIN_MS = 5_000;
+
+/** Events of `route.dns` (http.md §5.4). */
+export interface LeadEvent {
+  /** `covered`: nothing to do; `made`: added by the edge; `seen`: it is there; `wait`: somebody has to add it. */
+  readonly state: "covered" | "made" | "seen" | "wait";
+  readonly record?: DnsRecord;
+  readonly server?: string;
+  /** The zone to add it in. */
+  readonly zone?: string;
+  readonly ms?: number;
+  readonly text?: string;
+}
+
+export interface LeadOptions {
+  readonly client: DnsClient;
+  readonly provider: DnsProvider | undefined;
+  readonly records: MadeRecords;
+  readonly here: Here;
+  readonly domains: readonly string[];
+  readonly lookAgainMs?: number;
+}
+
+export interface LeadOrder {
+  /** Canonical name or `*.x`. */
+  readonly host: string;
+  /** UUID. */
+  readonly tunnel: string;
+  /** True for a name outside of the domains: it needs a proof. */
+  readonly isForeign: boolean;
+  readonly overwrite: boolean;
+  readonly proof: "auto" | "cname" | "txt";
+  readonly tell: (event: LeadEvent) => void;
+}
+
+/** Where a name leads now. */
+interface Leading {
+  readonly isHere: boolean;
+  /** Where else, or why nobody knows. */
+  readonly text: string;
+  readonly server: string;
+}
+
+/**
+ * Makes a name lead here, or waits until somebody else has.
+ *
+ * @param signal Ends the waiting; its reason is thrown. What was done stays done, and a second call goes on from there.
+ * @returns The proof that was seen, for a foreign name.
+ * @throws TunlError `RECORD_IN_THE_WAY`, `USAGE`, `DNS_REFUSED`, `DNS_FAILED`.
+ */
+export async function leadHere(
+  options: LeadOptions,
+  order: LeadOrder,
+  signal: AbortSignal,
+): Promise<Proof | undefined> {
+  return await new Lead(options, order, signal).run();
+}
+
+/** Asks where a name leads. */
+export async function leadsWhere(
+  { client, here }: Pick<LeadOptions, "client" | "here">,
+  host: string,
+  signal: AbortSignal,
+): Promise<Leading> {
+  const [four, six] = await Promise.all([
+    client.query(host, "A", signal),
+    client.query(host, "AAAA", signal),
+  ]);
+  const found = [...four.records, ...six.records].map(({ value }) => value);
+  const { server } = four;
+  if (found.length === 0) return { isHere: false, text: nothingOf(host, four, six), server };
+  const places = await Promise.all(found.map((address) => here.place(address)));
+  const astray = found.filter((_, index) => places[index] !== "here");
+  if (astray.length === 0) return { isHere: true, text: found.join(", "), server };
+  const where = `${host} leads to ${astray.join(", ")}`;
+  const isSilent = places.every((place) => place === "unknown");
+  const text = isSilent ? `${where}, where nobody answers from here` : `${where}, not to this edge`;
+  return { isHere: false, text, server };
+}
+
+function nothingOf(host: string, four: Answer, six: Answer): string {
+  if (four.state === "unknown") return four.text;
+  if (six.state === "unknown") return six.text;
+  return four.text === "" ? `${host} has no address` : four.text;
+}
+
+class Lead {
+  readonly #options: LeadOptions;
+  readonly #order: LeadOrder;
+  readonly #signal: AbortSignal;
+  readonly #startedAt = performance.now();
+
+  constructor(options: LeadOptions, order: LeadOrder, signal: AbortSignal) {
+    this.#options = options;
+    this.#order = order;
+    this.#signal = signal;
+  }
+
+  async run(): Promise<Proof | undefined> {
+    const { isForeign, host } = this.#order;
+    const now = await this.#look();
+    if (now.isDone) {
+      const made = this.#options.records.of(host)[0];
+      const record = made === undefined ? this.#coveringRecord() : (made as unknown as DnsRecord);
+      this.#order.tell({
+        ...(isForeign ? { state: "seen" as const, ms: 0 } : { state: "covered" as const }),
+        ...{ server: now.server, text: now.text },
+        ...(record !== undefined && { record }),
+      });
+      return now.proof;
+    }
+    const zone = await this.#options.provider?.zoneOf(nameOf(host));
+    const records = await this.#wanted(zone);
+    if (zone !== undefined) await this.#make(records);
+    else await this.#ask(records, now.text);
+    return await this.#wait();
+  }
+
+  /** The record that covers a name of a domain without anybody's doing. */
+  #coveringRecord(): DnsRecord | undefined {
+    const { host } = this.#order;
+    const { domains, here } = this.#options;
+    const domain = domains.find((each) => host.endsWith(`.${each}`));
+    const address = here.addresses[0];
+    if (domain === undefined || address === undefined) return undefined;
+    return { name: `*.${domain}`, type: typeOf(address), value: address };
+  }
+
+  /** The records that lead here, as the zone allows them. @throws TunlError `USAGE`. */
+  async #wanted(zone: string | undefined): Promise<readonly DnsRecord[]> {
+    const { host, tunnel, isForeign, proof } = this.#order;
+    const { client, domains } = this.#options;
+    if (!isForeign) return this.#addressRecords();
+    const apex = zone ?? (await client.authoritative(nameOf(host), this.#signal))?.name;
+    const isApex = apex === host;
+    if (isApex && proof === "cname") {
+      throw new TunlError("USAGE", `${host} is the top of its zone, where no CNAME can stand`, {
+        hint: "Repeat with --proof txt",
+      });
+    }
+    if (!isApex && proof !== "txt") return [aliasRecord(host, tunnel, domains[0] as string)];
+    return [...this.#addressRecords(), textRecord(host, tunnel)];
+  }
+
+  #addressRecords(): readonly DnsRecord[] {
+    const { addresses } = this.#options.here;
+    if (addresses.length === 0) {
+      throw new TunlError(
+        "USAGE",
+        "The edge does not know by which address the Internet reaches it",
+        {
+          hint: "On the edge, set publicAddresses in edge.yml or start it with --public-address IP",
+        },
+      );
+    }
+    const name = this.#order.host;
+    return addresses.map((value) => ({ name, type: typeOf(value), value }));
+  }
+
+  /** Adds what is not there yet, after what stands in the way was removed or has ended this. */
+  async #make(wanted: readonly DnsRecord[]): Promise<void> {
+    const { provider, records, client } = this.#options;
+    const { host, tunnel, overwrite, tell } = this.#order;
+    if (provider === undefined) return;
+    const there = (await provider.find(host)).filter((each) => isInTheWay(each, wanted));
+    if (there.length > 0 && !overwrite) throw inTheWay(host, there);
+    for (const record of there) await provider.remove(record);
+    for (const record of wanted) {
+      await records.make(record, host, tunnel);
+      tell({ state: "made", record, server: provider.name });
+    }
+    for (const record of wanted) await client.seen(record, this.#signal);
+  }
+
+  async #ask(records: readonly DnsRecord[], text: string): Promise<void> {
+    const { host, tell } = this.#order;
+    const zone = (await this.#options.client.authoritative(nameOf(host), this.#signal))?.name;
+    for (const record of records)
+      tell({ state: "wait", record, text, ...(zone !== undefined && { zone }) });
+  }
+
+  async #wait(): Promise<Proof | undefined> {
+    for (;;) {
+      const now = await this.#look();
+      if (now.isDone) {
+        const ms = Math.round(performance.now() - this.#startedAt);
+        this.#order.tell({ state: "seen", server: now.server, ms, text: now.text });
+        return now.proof;
+      }
+      const pause = this.#options.lookAgainMs ?? LOOK_AGAIN_MS;
+      // A rejection is the abort, whose reason is thrown by the next line.
+      await sleep(pause, undefined, { signal: this.#signal }).catch(() => undefined);
+      this.#signal.throwIfAborted();
+    }
+  }
+
+  /** What the DNS says now: a name of ours leads here; a foreign one has its proof, and by a text also leads here. */
+  async #look(): Promise<{ isDone: boolean; text: string; server: string; proof?: Proof }> {
+    const { client, domains } = this.#options;
+    const { host, tunnel, isForeign, proof: wished } = this.#order;
+    if (!isForeign) {
+      const { isHere, ...leading } = await leadsWhere(this.#options, host, this.#signal);
+      return { isDone: isHere, ...leading };
+    }
+    const proof = await findProof(client, { host, tunnel, domains, by: "every" }, this.#signal);
+    const { server } = proof;
+    if (proof.state !== "proven") {
+      const text = proof.state === "unknown" ? proof.text : `${host} has no proof yet`;
+      return { isDone: false, text, server };
+    }
+    if (proof.by === "cname") {
+      const isWished = wished !== "txt";
+      return { isDone: isWished, text: "", server, proof };
+    }
+    const leading = await leadsWhere(this.#options, host, this.#signal);
+    return { isDone: leading.isHere, text: leading.text, server, proof };
+  }
+}
+
+/** A CNAME stands alone; addresses stand beside everything but a CNAME and addresses that lead elsewhere. */
+function isInTheWay(there: DnsRecord, wanted: readonly DnsRecord[]): boolean {
+  if (wanted.some(({ type, value }) => type === there.type && value === there.value)) return false;
+  if (wanted.some(({ type, name }) => type === "CNAME" && name === there.name)) return true;
+  return there.type !== "TXT";
+}
+
+function inTheWay(host: string, there: readonly DnsRecord[]): TunlError {
+  const shown = there.map(({ type, value }) => `${type} ${value}`).join(", ");
+  return new TunlError("RECORD_IN_THE_WAY", `${host} already has ${shown}`, {
+    hint: "Repeat with --overwrite to put the new record in its place",
+  });
+}
+
+function typeOf(address: string): "A" | "AAAA" {
+  return address.includes(":") ? "AAAA" : "A";
+}
+
+/** The name whose zone holds the records of a name or `*.x`. */
+function nameOf(host: string): string {
+  return host.startsWith("*.") ? host.slice(2) : host;
+}
