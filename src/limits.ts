@@ -101,6 +101,7 @@ export const LIMITS = {
   forgottenFrames: "Answers waiting for streams that are over",
 
   // The DNS (product.md §6)
+  dnsWaits: "Commands that wait for a record in the DNS",
   dnsQuestions: "Messages to name servers that wait for a socket",
 
   // The process itself

@@ -8,6 +8,8 @@ export interface EventRow {
   readonly fields: readonly string[];
   /** The word of the pretty form where it is not the name itself. */
   readonly label?: string;
+  /** The mark of the pretty form where it is not that of the level. */
+  readonly mark?: "?";
 }
 
 /** Fields that any line of one session has besides its own: whose session it is. */
@@ -91,6 +93,12 @@ export const EVENTS = {
   dns: {
     about: "What the DNS says about the edge's names, and what it lacks",
     fields: ["names", "addresses", "server", "hint"],
+  },
+  "dns.wait": {
+    about: "A record that somebody has to add",
+    fields: ["hint"],
+    label: "dns",
+    mark: "?",
   },
   proof: {
     about: "Whether a name outside of the domains is its owner's",

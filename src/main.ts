@@ -16,6 +16,7 @@ const code = await run(process.argv.slice(2), {
   "tunnel delete": async () => (await import("./cli/tunnel-delete.ts")).default,
   "tunnel rotate": async () => (await import("./cli/tunnel-rotate.ts")).default,
   "tunnel token": async () => (await import("./cli/tunnel-token.ts")).default,
+  "route dns": async () => (await import("./cli/route-dns.ts")).default,
   "route list": async () => (await import("./cli/route.ts")).list,
   "route delete": async () => (await import("./cli/route.ts")).remove,
   "tunnel run": async () => (await import("./cli/tunnel-run.ts")).default,

@@ -25,7 +25,6 @@ export const ALIASES: Readonly<Record<string, string>> = {
 /** First words of commands that come later; a row stands for everything below it. */
 export const LATER_COMMANDS: readonly string[] = [
   ...below("edge", "reload passwd service-token share"),
-  ...below("route", "dns"),
   ...below("config", "show"),
   ..."access service logs doctor update completion".split(" "),
 ];
@@ -37,7 +36,6 @@ function below(group: string, words: string): string[] {
 /** What serves in place of a later command, where something does. */
 export const LATER_ADVICE: Readonly<Record<string, string>> = {
   "edge reload": "Stop tunl edge and start it again",
-  "route dns": "tunl connect --name or --host claims names, tunl route list shows them",
   service: "Let the service manager of this machine run tunl edge or tunl connect",
   logs: "Give --log-file FILE to tunl edge or tunl connect, or read what they write to stderr",
   doctor: "Run tunl status, and --log-level debug where something fails",

@@ -72,6 +72,15 @@ export const ACCOUNT_COMMANDS: readonly CommandRow[] = [
     ],
   },
   {
+    name: "route dns",
+    summary: "Gives a name to a tunnel: the grant, the DNS record, the certificate",
+    positionals: [TUNNEL, { name: "HOST", about: "Full public name, or *.x", isNeeded: true }],
+    examples: [
+      "tunl route dns my-tunnel myapp.example.com",
+      "tunl route dns my-tunnel shop.customer.org --timeout 1h",
+    ],
+  },
+  {
     name: "route list",
     summary: "Lists names: who serves them, DNS, certificates",
     positionals: [{ name: "TUNNEL", about: "Names of this tunnel only" }],

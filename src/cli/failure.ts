@@ -13,6 +13,7 @@ const LABELS: Readonly<Record<number, string>> = {
   5: "unreachable",
   6: "local",
   7: "not found",
+  8: "check failed",
 };
 
 /** Exit code of each error code; what is not here is unexpected: 1. */
@@ -39,6 +40,7 @@ export const EXITS: Readonly<Record<string, number>> = {
   EDGE_KEY_MISMATCH: 4,
   KEY_REFUSED: 4,
   HOSTNAME_NOT_GRANTED: 4,
+  HOSTNAME_NOT_PROVEN: 4,
   HOSTNAME_LIMIT: 4,
   LIMIT: 4,
   TUNNEL_LIMIT: 4,
@@ -77,6 +79,11 @@ export const EXITS: Readonly<Record<string, number>> = {
   TUNNEL_NOT_FOUND: 7,
   KEY_NOT_FOUND: 7,
   HOSTNAME_NOT_FOUND: 7,
+  RECORD_IN_THE_WAY: 7,
+  CERTIFICATE_FAILED: 8,
+  DNS_TIMEOUT: 8,
+  DNS_REFUSED: 8,
+  DNS_FAILED: 8,
 };
 
 /** Exit code of an error. */

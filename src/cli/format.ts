@@ -48,7 +48,7 @@ export function formatPretty(
   const isDetail = record.level === "debug" || record.level === "trace";
   const tail = isDetail ? pairs(fields) : "";
   const line =
-    `${paint(MARKS[record.level], COLORS[record.level], isColored)} ${printable(label).padEnd(LABEL_WIDTH)} ${message}${tail}`.trimEnd();
+    `${paint(row.mark ?? MARKS[record.level], COLORS[record.level], isColored)} ${printable(label).padEnd(LABEL_WIDTH)} ${message}${tail}`.trimEnd();
   // What went wrong is no detail where something did; at the levels of details it stands among the fields.
   const below = [isDetail ? undefined : fields["error"], fields["hint"]].filter(
     (text) => typeof text === "string",

@@ -49,6 +49,8 @@ export type {
   AcmeOptions,
   CertificateOptions,
   ConnectorOptions,
+  DnsOptions,
+  DnsProviderOptions,
   EdgeLimits,
   EdgeOptions,
   EdgeTimeouts,

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { TunlError } from "../errors.ts";
 import { certificateOptions } from "./certificates.ts";
 import { checkListeners } from "./checks.ts";
+import { readDns } from "./dns.ts";
 import { readEdgeFile } from "./edge.ts";
 import type { EdgeFile } from "./edge.ts";
 import { checkFile, findFile, readText } from "./files.ts";
@@ -65,6 +66,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
   const reading = read("edge", input);
   const { settings, problems } = reading;
   const certificates = certificateOptions({ ...reading, directory: input.directory });
+  const dns = readDns({ ...reading, environment: input.surroundings.environment });
   finish(reading, problems);
   checkListeners(settings);
   const options: EdgeOptions = {
@@ -101,6 +103,7 @@ export function loadEdge(input: LoadInput): Loaded<EdgeOptions> {
       upgradeIdleMs: must(settings, "timeouts.upgradeIdle"),
     },
     names: nameOptions(reading),
+    dns,
     accessLog: isOn(settings.text("log.access"), input.isTerminal),
   };
   return { options, log: logOptions(settings, input, true), configName: reading.source?.name };

@@ -17,6 +17,7 @@ export const COMMAND_NAMES = [
   "tunnel delete",
   "tunnel rotate",
   "tunnel token",
+  "route dns",
   "route list",
   "route delete",
   "ingress validate",
@@ -37,6 +38,8 @@ export type Kind =
   | "path" // file or directory; ~ expanded, made absolute
   | "listen" // HOST:PORT, :PORT or [IPv6]:PORT to bind
   | "peer" // HOST[:PORT] to dial, port 443 if absent
+  | "ip" // IPv4 or IPv6, canonical
+  | "server" // IP[:PORT] of a name server, port 53 if absent
   | "socket" // unix:PATH
   | "duration" // to milliseconds
   | "size" // to bytes
@@ -139,6 +142,7 @@ export const ANSWERS: readonly CommandName[] = [
   "tunnel create",
   "tunnel list",
   "tunnel info",
+  "route dns",
   "route list",
   "status",
   "version",

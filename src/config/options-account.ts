@@ -4,6 +4,7 @@ import type { CommandName, Option } from "./option.ts";
 
 const CREATE: readonly CommandName[] = ["tunnel create"];
 const ROTATE: readonly CommandName[] = ["tunnel rotate"];
+const ROUTE: readonly CommandName[] = ["route dns"];
 const TOKEN: readonly CommandName[] = ["tunnel token"];
 
 export const ASKING_OPTIONS: readonly Option[] = [
@@ -126,6 +127,35 @@ export const ASKING_OPTIONS: readonly Option[] = [
     kind: "boolean",
     default: "false",
     about: "Replaces the file of --output",
+  },
+  {
+    ...BUILT,
+    flag: "overwrite",
+    commands: ROUTE,
+    kind: "boolean",
+    default: "false",
+    about: "Replaces another record that stands in the way",
+  },
+  {
+    ...BUILT,
+    flag: "proof",
+    commands: ROUTE,
+    kind: "choice",
+    choices: ["auto", "cname", "txt"],
+    default: "auto",
+    about:
+      "How a name outside of the edge's domains is proven; auto is a CNAME where one can stand",
+  },
+  {
+    ...BUILT,
+    flag: "timeout",
+    commands: ROUTE,
+    kind: "duration",
+    placeholder: "DUR",
+    default: "10m",
+    min: 0,
+    max: DAY,
+    about: "How long a record that somebody has to add is waited for",
   },
   {
     ...BUILT,

@@ -9,7 +9,7 @@ const NO_TOKENS: Refusal = {
 
 /** Known flags that this build does not have: names, not yet rows. */
 export const LATER_FLAGS: readonly Option[] = [
-  ...laterFlags(1, EDGE, "dns public-address resume"),
+  ...laterFlags(1, EDGE, "resume"),
   ...laterFlags(2, EDGE, "metrics dashboard trusted-proxy proxy-protocol tcp-ports udp-ports"),
   ...laterFlags(1, CONNECT, "links ha proxy"),
   ...laterFlags(1, CONNECT, "token-file token", NO_TOKENS),
@@ -24,10 +24,10 @@ export const LATER_FLAGS: readonly Option[] = [
 
 /** Known keys that this build does not have; a group stands for everything in it. */
 export const LATER_KEYS: readonly Option[] = [
-  ...laterKeys(1, "publicAddresses install resume dns hosts"),
+  ...laterKeys(1, "install resume hosts"),
   ...laterKeys(
     2,
-    "adminTokenFile adminRemote ports policies identity mail trustedProxies proxyProtocol limits.requests limits.bandwidth metrics dashboard",
+    "dns.exec dns.self adminTokenFile adminRemote ports policies identity mail trustedProxies proxyProtocol limits.requests limits.bandwidth metrics dashboard",
   ),
   ...laterKeys(3, "store"),
 ];

@@ -4,6 +4,7 @@ import { ASKING_OPTIONS } from "./options-account.ts";
 import { CONNECT_OPTIONS, EVERYWHERE_OPTIONS } from "./options-connect.ts";
 import { CHECK_OPTIONS } from "./options-check.ts";
 import { EDGE_KEYS, EDGE_OPTIONS, INVITE_OPTIONS } from "./options-edge.ts";
+import { DNS_KEYS, DNS_OPTIONS } from "./options-dns.ts";
 import { NAMES_KEYS } from "./options-names.ts";
 import { ACCOUNT_OPTIONS } from "./options-owner.ts";
 import { LATER_FLAGS, LATER_KEYS } from "./options-later.ts";
@@ -11,7 +12,9 @@ import { LATER_FLAGS, LATER_KEYS } from "./options-later.ts";
 /** Every row, in the order of --help. */
 export const OPTIONS: readonly Option[] = [
   ...EDGE_OPTIONS,
+  ...DNS_OPTIONS,
   ...EDGE_KEYS,
+  ...DNS_KEYS,
   ...NAMES_KEYS,
   ...INVITE_OPTIONS,
   ...ACCOUNT_OPTIONS,

@@ -67,6 +67,30 @@ export interface NameOptions {
   readonly fixed: readonly FixedGrant[];
 }
 
+/** Who edits zones, with the credentials as they stand in their files. */
+export type DnsProviderOptions =
+  | { readonly name: "cloudflare"; readonly token: string; readonly ttl: number }
+  | {
+      readonly name: "rfc2136";
+      readonly server: { readonly host: string; readonly port: number };
+      readonly keyName: string;
+      readonly algorithm: "hmac-sha256" | "hmac-sha512";
+      readonly secret: Uint8Array;
+      readonly ttl: number;
+    };
+
+/** What the edge does in the DNS. product.md §3.1 `dns`, §6. */
+export interface DnsOptions {
+  /** undefined: records are shown, and made by somebody else. */
+  readonly provider: DnsProviderOptions | undefined;
+  /** What DNS should point to, canonical; empty: the global addresses of this machine. */
+  readonly publicAddresses: readonly string[];
+  /** Stands in for the DNS in tests: `ip:port` with commas. */
+  readonly servers: string | undefined;
+  /** Stands in for Cloudflare's API in tests. */
+  readonly cloudflareApi: string | undefined;
+}
+
 /** What an edge runs with. */
 export interface EdgeOptions {
   readonly version: string;
@@ -89,6 +113,7 @@ export interface EdgeOptions {
   readonly limits: EdgeLimits;
   readonly timeouts: EdgeTimeouts;
   readonly names: NameOptions;
+  readonly dns: DnsOptions;
   /** True: the edge writes a log line `request` for each request. */
   readonly accessLog: boolean;
 }

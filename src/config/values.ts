@@ -1,7 +1,7 @@
 // This file is the readers of values: the text of a flag, a variable or a key becomes a value, or says what was expected.
 import { homedir } from "node:os";
 import { resolve } from "node:path";
-import { canonicalName, formatPattern, parseIp, parsePattern } from "../address/index.ts";
+import { canonicalName, formatIp, formatPattern, parseIp, parsePattern } from "../address/index.ts";
 import type { Option } from "./option.ts";
 import { parseDuration, parseRate, parseSize } from "./units.ts";
 
@@ -31,6 +31,7 @@ export interface PathBase {
 const MAX_TEXT = 1_024;
 const MAX_PORT = 65_535;
 const DEFAULT_EDGE_PORT = 443;
+const DNS_PORT = 53;
 const BOOLEANS: Readonly<Record<string, boolean>> = {
   true: true,
   yes: true,
@@ -89,6 +90,10 @@ function read(
       return readListen(text);
     case "peer":
       return readPeer(text) ?? nameInside(text);
+    case "ip":
+      return readIp(text);
+    case "server":
+      return readServer(text);
     case "socket":
       return readSocket(text, base);
     case "duration":
@@ -158,6 +163,20 @@ function readPeer(text: string): Address | undefined {
   const host = split === undefined ? undefined : canonicalHostOrIp(split.host);
   if (split === undefined || host === undefined || split.port === 0) return undefined;
   return { host, port: split.port ?? DEFAULT_EDGE_PORT };
+}
+
+function readIp(text: string): string | undefined {
+  const bytes = parseIp(text);
+  return bytes === undefined ? undefined : formatIp(bytes);
+}
+
+function readServer(text: string): Address | undefined {
+  const alone = readIp(text);
+  if (alone !== undefined) return { host: alone, port: DNS_PORT };
+  const split = splitHostPort(text);
+  const host = split === undefined ? undefined : readIp(split.host);
+  if (split === undefined || host === undefined || split.port === 0) return undefined;
+  return { host, port: split.port ?? DNS_PORT };
 }
 
 function readSocket(
@@ -232,6 +251,10 @@ function form(option: Option): string {
       return "an address such as :443, 127.0.0.1:8443 or [::1]:8443";
     case "peer":
       return "HOST or HOST:PORT such as example.com:8443";
+    case "ip":
+      return "an IP address such as 203.0.113.7";
+    case "server":
+      return "an address such as 192.0.2.53 or [2001:db8::53]:5353";
     case "socket":
       return "unix:PATH";
     case "duration":

@@ -172,6 +172,8 @@ function hintOf(host: string, code: string, ruledBy: string | undefined): string
       : "Choose another --name or --host";
   if (code === "HOSTNAME_LIMIT")
     return "Serve fewer names, or join as another tunnel with a new line of tunl edge invite";
+  if (code === "HOSTNAME_NOT_PROVEN")
+    return `The edge looks again every few seconds; tunl route dns ${ruledBy ?? "TUNNEL"} ${host} waits for it`;
   if (ruledBy !== undefined)
     return `Rules with this name answer nothing until it is granted: tunl route dns ${ruledBy} ${host}, or on the edge tunl edge grant ${ruledBy} ${host}`;
   // The edge's owner may not be able to give it either: reserved labels are told there.

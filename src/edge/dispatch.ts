@@ -119,9 +119,10 @@ export class Dispatch implements Waiter {
 
   /** Asks the sessions that serve the name, best first. The grant is asked each time, not only at the announcement. */
   #try(): Outcome {
-    const { grants, registry } = this.#pipeline.options;
+    const { grants, registry, isSuspended } = this.#pipeline.options;
     const tunnel = grants.ownerOf(this.#request.host);
     if (tunnel === undefined) return "noRoute";
+    if (isSuspended?.(this.#request.host) === true) return "away";
     let isBusy = false;
     let asked = this.#passed;
     for (;;) {
@@ -192,12 +193,14 @@ export class Dispatch implements Waiter {
   #park(): void {
     const { hold } = this.#pipeline;
     const { host } = this.#request;
+    const { isSuspended } = this.#pipeline.options;
     const tunnel = this.#pipeline.options.grants.ownerOf(host);
     const now = performance.now();
     this.#heldUntil ??= now + hold.holdMs;
     const leftMs = this.#heldUntil - now;
     const isHeld = !hold.isClosed && leftMs > 0 && this.#pipeline.isExpected(tunnel);
-    if (tunnel === undefined || !isHeld) return this.#turnAway();
+    // For a proof somebody has to change the DNS: that is nothing to hold a request for.
+    if (tunnel === undefined || !isHeld || isSuspended?.(host) === true) return this.#turnAway();
     const bytes = this.#bytes + this.#request.withhold();
     const place = hold.park(tunnel, host, this, leftMs, bytes);
     if (place === "hostFull") this.#request.turnedAway("HOST_BUSY");

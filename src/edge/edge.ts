@@ -23,9 +23,11 @@ import {
 import {
   CertificateTable,
   loadLinkCertificate,
+  ProviderAnswers,
   startCertificates,
   wantGranted,
 } from "./certificates/index.ts";
+import { startDns } from "./dns/index.ts";
 import { drainEdge } from "./drain.ts";
 import { createGate } from "./gate.ts";
 import {
@@ -33,6 +35,7 @@ import {
   FirstCertificates,
   createVisitorServer,
   type FrontDoor,
+  LINK_PROTOCOL,
   Orphans,
   PeerLimits,
   type PlainListener,
@@ -94,18 +97,25 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     new Deadlines((error) => log.error("bug", `A deadline failed: ${String(error)}`)),
   );
   const certificates = new CertificateTable();
+  let front: FrontDoor | undefined;
+  const publicPort = (): number => front?.port ?? options.listen.port;
+  const linkCertificate = await loadLinkCertificate(stateDirectory, log);
+  const dns = stack.use(
+    await startDns({
+      ...{ dns: options.dns, domains, store: state.store, deadlines, log, port: publicPort },
+      ...{ linkCertificate: linkCertificate.cert, linkProtocol: LINK_PROTOCOL },
+    }),
+  );
   const started = await startCertificates({
     options,
     domains,
-    dns: undefined,
+    dns: dns.provider && new ProviderAnswers({ provider: dns.provider, client: dns.client, log }),
     table: certificates,
     log,
   });
   const { source, rootPemPath, answers } = started;
   stack.use(source);
   const registry = new Registry();
-  let front: FrontDoor | undefined;
-  const publicPort = (): number => front?.port ?? options.listen.port;
 
   const calls: CallContext = {
     store: state.store,
@@ -115,6 +125,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     fingerprint,
     publicPort,
     startedAt: new Date(),
+    dns,
     source,
     certificates: () =>
       certificates.all.map(({ id, notAfter }) => ({
@@ -135,6 +146,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   };
   const service = createService({
     grants: state.store.snapshot,
+    isSuspended: (host) => !dns.names.isServed(host),
     presence: state.store.snapshot,
     registry,
     deadlines,
@@ -227,7 +239,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
         },
       }),
       links: createLinkServer({
-        certificate: await loadLinkCertificate(stateDirectory, log),
+        certificate: linkCertificate,
         log,
         onLink: (socket, remote) => sessions.accept(socket, remote),
       }),
@@ -255,7 +267,10 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
   );
 
   await started.begin();
-  wantGranted(source, state.store.snapshot);
+  wantGranted(source, dns.names.provable(state.store));
+  // An authority of the edge's own is for names that no public DNS has to know.
+  if (options.certificates.mode !== "internal") dns.checkDomains();
+
   const resources = stack.move();
   return {
     port: door.port,

@@ -16,6 +16,8 @@ export type ReplyFields = NonNullable<ResponseHead["block"]>;
 
 export interface ServeOptions {
   readonly grants: GrantView;
+  /** Names whose proof is missing are served as if nobody were there; undefined: none is. */
+  readonly isSuspended?: (host: string) => boolean;
   readonly presence: Presence;
   readonly registry: Registry;
   readonly deadlines: Deadlines;

@@ -110,6 +110,12 @@ describe("load", () => {
         keepMs: 30 * 86_400_000,
         fixed: [],
       },
+      dns: {
+        provider: undefined,
+        publicAddresses: [],
+        servers: undefined,
+        cloudflareApi: undefined,
+      },
       accessLog: false,
     });
     expect(log).toEqual({

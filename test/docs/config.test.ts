@@ -56,9 +56,9 @@ describe("docs/CONFIG.md", () => {
     const rows = config
       .slice(config.indexOf("## Exit codes"))
       .split("\n")
-      .filter((line) => /^\| [2-7] \|/.test(line))
+      .filter((line) => /^\| [2-8] \|/.test(line))
       .map(cellsOf);
-    expect(rows).toHaveLength(6);
+    expect(rows).toHaveLength(7);
     for (const [code, , errors] of rows) {
       for (const error of quoted(errors ?? ""))
         expect([error, exitCodeOf(new TunlError(error, "x"))]).toEqual([error, Number(code)]);

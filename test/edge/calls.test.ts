@@ -7,6 +7,7 @@ import {
   CallTraffic,
 } from "../../src/edge/admin/index.ts";
 import type { CertificateSource, CertificateState } from "../../src/edge/certificates/index.ts";
+import type { EdgeDns } from "../../src/edge/dns/index.ts";
 import { LiveSession, Registry } from "../../src/edge/route/index.ts";
 import { Snapshot, type Store } from "../../src/edge/store/index.ts";
 import { TunlError } from "../../src/errors.ts";
@@ -98,6 +99,8 @@ class Desk {
       fingerprint: "f",
       publicPort: () => 8443,
       startedAt: new Date(0),
+      // Every name lies below the domains: nothing has to be proven.
+      dns: { names: { stateOf: () => "own", isServed: () => true } } as unknown as EdgeDns,
       source: this.certificates,
       certificates: () => [],
       figures: () => ({}),

@@ -1,7 +1,8 @@
 // This file is the call `announce`: which names a session serves, for as long as the call is open. PROTOCOL §12.4; A-08.
 import { TunlError } from "../../errors.ts";
-import type { IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
+import type { CallBody, IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
 import { reached } from "../../limits.ts";
+import { aliasRecord } from "../dns/index.ts";
 import type { LiveSession } from "../route/index.ts";
 import { isTexts } from "./body.ts";
 import { tellCertificate } from "./certificate-events.ts";
@@ -33,6 +34,20 @@ export function announce(
   let isOver = false;
   const served: string[] = [];
   const owner = { tunnel: live.admission.id, keyId: live.admission.keyId };
+  const { names } = context.dns;
+  const gone = new AbortController();
+  const watches: (() => void)[] = [];
+  let proving: Promise<void> = Promise.resolve();
+  const tellOf = (host: string): void => {
+    if (isOver) return;
+    if (!names.isServed(host)) return call.event("host", unproven(host, owner.tunnel, context));
+    call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
+    // A name below a `*.x` of this tunnel is granted without an entry of its own.
+    context.source.want(host);
+    tellCertificate(context.source, host, (state) => {
+      if (!isOver) call.event("certificate", state);
+    });
+  };
   const grant = async (
     wished: string,
     claim: () => Promise<{ readonly host: string }>,
@@ -44,11 +59,18 @@ export function announce(
       served.push(host);
       context.store.touchHost(host);
       live.announce(call, { hosts: [...served], takesRest: rest });
-      call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
-      // A name below a `*.x` of this tunnel is granted without an entry of its own.
-      context.source.want(host);
-      tellCertificate(context.source, host, (state) => {
-        if (!isOver) call.event("certificate", state);
+      if (names.stateOf(host) === "own") return tellOf(host);
+      // Announced all the same: requests are turned away as long as there is no proof.
+      watches.push(names.watch(host, () => tellOf(host)));
+      if (names.isServed(host)) return tellOf(host);
+      // One after the other: a thousand names of one connector are not a thousand questions at once.
+      proving = proving.then(async () => {
+        if (!isOver) await names.check(host, gone.signal);
+        // With a proof it was told of by the watch.
+        if (!names.isServed(host)) tellOf(host);
+      });
+      proving = proving.catch((error: unknown) => {
+        if (!isOver) call.event("host", { host, state: "failed", text: String(error) });
       });
     } catch (error) {
       if (!(error instanceof TunlError)) throw error;
@@ -77,6 +99,8 @@ export function announce(
     isKept: true,
     ended: () => {
       isOver = true;
+      gone.abort(new Error("The announcement is over"));
+      for (const unwatch of watches) unwatch();
       for (const host of served) context.store.touchHost(host);
       live.withdraw(call);
     },
@@ -87,6 +111,14 @@ const STATES: Readonly<Record<string, string>> = {
   HOSTNAME_TAKEN: "taken",
   HOSTNAME_NOT_GRANTED: "notGranted",
 };
+
+/** What a connector is told of a name outside of the domains whose owner has not said yet that it is meant. */
+function unproven(host: string, tunnel: string, { dns, domains }: CallContext): CallBody {
+  const { value } = aliasRecord(host, tunnel, domains[0] as string);
+  const isLost = dns.names.stateOf(host) === "suspended";
+  const text = `${host} is not served ${isLost ? "any more: its proof is gone" : "yet: it has no proof"}; add the record ${host} CNAME ${value}`;
+  return { host, state: "suspended", code: "HOSTNAME_NOT_PROVEN", text };
+}
 
 function urlOf(host: string, port: number): string {
   return `https://${host}${port === 443 ? "" : `:${port}`}`;

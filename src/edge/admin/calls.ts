@@ -9,6 +9,7 @@ import type { Call, CallContext, Caller } from "./context.ts";
 import { inviteCall } from "./invite.ts";
 import { keyAdd, keyRevoke, keyRotate } from "./key-calls.ts";
 import { grantCall, revokeCall } from "./owner-calls.ts";
+import { RouteDns, routeDelete, routeList } from "./route-calls.ts";
 import { status } from "./status.ts";
 import { tunnelCreate, tunnelDelete, tunnelInfo, tunnelList } from "./tunnel-calls.ts";
 
@@ -32,6 +33,9 @@ const CALLS: ReadonlyMap<string, CallRow> = new Map([
   ["key.add", change(["account"], keyAdd)],
   ["key.rotate", change(["account", "tunnel"], keyRotate)],
   ["key.revoke", change(["account"], keyRevoke)],
+  ["route.dns", change(["account"], new RouteDns().call)],
+  ["route.list", question(["account"], routeList)],
+  ["route.delete", change(["account"], routeDelete)],
   ["invite", change(["owner"], inviteCall)],
   ["grant", change(["owner"], grantCall)],
   ["revoke", change(["owner"], revokeCall)],

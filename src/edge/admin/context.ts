@@ -1,6 +1,7 @@
 // This file is what calls work with: the edge behind them, who asks, and how they answer. http.md §5.4.
 import type { CallBody } from "../../exchange/index.ts";
 import type { CertificateSource } from "../certificates/index.ts";
+import type { EdgeDns } from "../dns/index.ts";
 import type { LiveSession, Registry } from "../route/index.ts";
 import type { By, Store } from "../store/index.ts";
 import type { Body } from "./body.ts";
@@ -15,6 +16,8 @@ export interface CallContext {
   readonly fingerprint: string;
   readonly publicPort: () => number;
   readonly startedAt: Date;
+  /** What the edge asks of the DNS and writes to it. */
+  readonly dns: EdgeDns;
   /** Where certificates come from. */
   readonly source: CertificateSource;
   readonly certificates: () => readonly { readonly name: string; readonly expiresAt: string }[];

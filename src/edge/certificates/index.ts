@@ -8,6 +8,7 @@
  */
 export { AEAD_SUITES, CertificateTable } from "./certificates.ts";
 export type { Certificate, Certificates } from "./certificates.ts";
+export { ProviderAnswers } from "./acme/dns-answers.ts";
 export { startCertificates } from "./start.ts";
 export type { StartedCertificates } from "./start.ts";
 export { wantGranted } from "./source.ts";

@@ -3,6 +3,7 @@ import { X509Certificate } from "node:crypto";
 import { networkInterfaces } from "node:os";
 import { connect } from "node:tls";
 import { formatIp, parseIp, parsePeerIp } from "../../address/index.ts";
+import type { Deadlines } from "../../deadlines.ts";
 
 /** How long an answer is believed, ms: a poll every few seconds is no reason to dial as often. */
 const MEMORY_MS = 30_000;
@@ -21,6 +22,7 @@ export interface HereOptions {
   readonly linkCertificate: string;
   /** The protocol name that links are told apart by. */
   readonly protocol: string;
+  readonly deadlines: Deadlines;
   /** Addresses of this machine; a test's own. */
   readonly machine?: () => readonly string[];
 }
@@ -59,7 +61,7 @@ export class Here {
 
   /** TLS 1.3 proves who has the key of the certificate that is shown; nothing is said after it. */
   #dial(address: string): Promise<Place> {
-    const { port, protocol } = this.#options;
+    const { port, protocol, deadlines } = this.#options;
     return new Promise((resolve) => {
       const socket = connect({
         ...{ host: address, port: port(), minVersion: "TLSv1.3", ALPNProtocols: [protocol] },
@@ -68,11 +70,13 @@ export class Here {
       });
       let hasConnected = false;
       const end = (place: Place): void => {
-        clearTimeout(timer);
+        deadline.cancel();
         resolve(place);
         socket.destroy();
       };
-      const timer = setTimeout(() => end(hasConnected ? "elsewhere" : "unknown"), DIAL_MS);
+      const deadline = deadlines.schedule(DIAL_MS, () =>
+        end(hasConnected ? "elsewhere" : "unknown"),
+      );
       socket.on("connect", () => (hasConnected = true));
       // Refused by whoever has the address, or spoken to by something else: both are not this edge.
       socket.on("error", (error) => {
