@@ -33,19 +33,17 @@ function providerOf(reading: DnsReading, ttl: number): DnsProviderOptions | unde
   const { settings } = reading;
   const name = settings.text("dns.provider");
   if (name === "cloudflare") {
-    const token = secret(reading, "dns.cloudflare.tokenFile", "an API token")?.trim();
+    const token = secret(reading, "dns.cloudflare.tokenFile", "a file with an API token")?.trim();
     return token === undefined ? undefined : { name, token, ttl };
   }
   if (name !== "rfc2136") return undefined;
   const server = settings.address("dns.rfc2136.server");
   if (server?.host === undefined)
-    throw missing("dns.rfc2136.server", "the primary name server, such as 192.0.2.53");
-  const text = secret(reading, "dns.rfc2136.keyFile", "a TSIG key");
-  if (text === undefined) return undefined;
+    missing(reading, "dns.rfc2136.server", "the primary name server, such as 192.0.2.53");
+  const text = secret(reading, "dns.rfc2136.keyFile", "a file with a TSIG key");
+  if (text === undefined || server?.host === undefined) return undefined;
   const file = parseTsigKey(text);
-  const keyName = settings.text("dns.rfc2136.keyName") ?? file.name;
   const algorithm = settings.text("dns.rfc2136.algorithm") as "hmac-sha256" | "hmac-sha512";
-  if (keyName === undefined) throw missing("dns.rfc2136.keyName", "the name of the TSIG key");
   if (file.secret === undefined)
     return fail(reading, "dns.rfc2136.keyFile", "holds no TSIG key: no secret in base64 is in it");
   if (file.algorithm !== undefined && file.algorithm !== algorithm) {
@@ -56,44 +54,55 @@ function providerOf(reading: DnsReading, ttl: number): DnsProviderOptions | unde
       `Write algorithm: ${file.algorithm} if the name server has it so, or make a key with tsig-keygen -a ${algorithm}`,
     );
   }
-  const server53 = { host: server.host, port: server.port };
-  return { name, server: server53, keyName, algorithm, secret: file.secret, ttl };
+  const keyName = settings.text("dns.rfc2136.keyName") ?? file.name;
+  if (keyName === undefined)
+    return missing(reading, "dns.rfc2136.keyName", "the name of the TSIG key");
+  const { host, port } = server;
+  return { name, server: { host, port }, keyName, algorithm, secret: file.secret, ttl };
 }
 
 /** The text of a file with a secret; what is wrong with it is a problem. */
 function secret(reading: DnsReading, key: string, what: string): string | undefined {
   const path = reading.settings.text(key);
-  if (path === undefined) throw missing(key, `the path of a file with ${what}`);
-  const span = spanOf(reading, key);
-  const found = checkFile(path, "secret", `${key} "${path}"`);
-  if (found.length > 0) {
-    reading.problems.push(...found.map((problem) => (span ? { ...problem, span } : problem)));
-    return undefined;
+  if (path === undefined) return missing(reading, key, what);
+  const found = checkFile(path, "secret", key);
+  for (const problem of found) {
+    // A mode is said of the file by its name; everything else names it already.
+    const message =
+      problem.code === "FILE_MODE"
+        ? problem.message.replace(key, `${key} "${path}"`)
+        : problem.message;
+    report(reading, key, { ...problem, message });
   }
+  if (found.length > 0) return undefined;
   const text = readText(path, key);
-  if (text.trim() !== "") return text;
-  return fail(reading, key, "is empty");
+  return text.trim() === "" ? fail(reading, key, "is empty") : text;
 }
 
 function fail(reading: DnsReading, key: string, what: string, hint?: string): undefined {
+  const message = `The file of ${key} ${what}`;
+  const problem = { severity: "error", code: "BAD_VALUE", message } as const;
+  report(reading, key, hint === undefined ? problem : { ...problem, hint });
+}
+
+/** What only a file can say: told at the place of the provider that needs it. @throws TunlError `USAGE` without a file. */
+function missing(reading: DnsReading, key: string, what: string): undefined {
+  const message = `${key} is not set, expected ${what}`;
+  const hint = "Write it in edge.yml beside dns.provider";
+  // It is there and is none: that was said already.
+  if (spanOf(reading, key) !== undefined) return;
+  if (reading.placed === undefined) throw usage({ message, hint });
+  const problem = { severity: "error", code: "MISSING_KEY", message } as const;
+  report(reading, "dns.provider", problem);
+}
+
+function report(reading: DnsReading, key: string, problem: Problem): void {
   const span = spanOf(reading, key);
-  reading.problems.push({
-    ...{ severity: "error", code: "BAD_VALUE", message: `The file of ${key} ${what}` },
-    ...(span !== undefined && { span }),
-    ...(hint !== undefined && { hint }),
-  });
-  return undefined;
+  reading.problems.push(span === undefined ? problem : { ...problem, span });
 }
 
 function spanOf({ placed }: DnsReading, key: string): Span | undefined {
   return placed?.file.values.get(key)?.[0]?.span;
-}
-
-function missing(key: string, what: string) {
-  return usage({
-    message: `${key} is not set, expected ${what}`,
-    hint: "Write it in edge.yml beside dns.provider",
-  });
 }
 
 /** A key clause of BIND, or a secret in base64 alone. */

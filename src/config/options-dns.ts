@@ -15,9 +15,11 @@ export const DNS_OPTIONS: readonly Option[] = [
     key: "dns.provider",
     kind: "choice",
     choices: ["none", "cloudflare", "rfc2136"],
+    placeholder: "PROVIDER",
     default: "none",
     laterValues: { exec: LATER_PROVIDER, self: LATER_PROVIDER },
-    about: "Who makes DNS records; none shows them and waits. Details stand in the file",
+    about:
+      "Who makes DNS records: cloudflare, rfc2136, or none, which shows them and waits; details stand in the file",
   },
   {
     ...BUILT,

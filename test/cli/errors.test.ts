@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { readArguments } from "../../src/cli/arguments.ts";
 import { exitCodeOf, formatFailure } from "../../src/cli/failure.ts";
 import {
+  loadAccount,
   loadConnect,
   loadEdge,
   type LoadInput,
@@ -55,6 +56,7 @@ function told({ line, environment = {}, file }: Case): string {
     if (command === "edge") loadEdge(input);
     else if (command === "edge invite") loadInvite(input);
     else if (command === "status") loadOwner("status", input);
+    else if (command === "route dns") loadAccount(command, input);
     else if (command === "connect") loadConnect(input, positionals[0], 1);
     else if (command === "tunnel run") loadConnect(input, undefined, 1, command);
   } catch (error) {
@@ -78,7 +80,8 @@ const TOPICS: Readonly<Record<string, readonly Case[]>> = {
     "connect 8000 9000",
     `connect ${LINE}`,
     "tunnel run",
-    "route dns home app.example.com",
+    "route dns home",
+    "route dns home app.example.com --proof mx",
     "config show",
     "access tcp app.example.com",
     "service install edge",
@@ -200,6 +203,13 @@ const TOPICS: Readonly<Record<string, readonly Case[]>> = {
     "- domain\n",
     "example.com\n",
     "metrics: on\npolicies: {}\n",
+    "domain: example.com\ndns: {provider: route53}\n",
+    "domain: example.com\ndns: {provider: exec}\n",
+    "domain: example.com\ndns: {provider: cloudflare}\n",
+    "domain: example.com\ndns:\n  provider: cloudflare\n  cloudflare: {tokenFile: absent.token}\n",
+    "domain: example.com\ndns: {provider: rfc2136, rfc2136: {keyName: tunl}}\n",
+    "domain: example.com\ndns:\n  provider: rfc2136\n  rfc2136: {server: ns1.example.com, keyFile: absent.key}\n",
+    "domain: example.com\npublicAddresses: [203.0.113]\n",
     `log:\n${Array.from({ length: 25 }, (_, index) => `  key${index}: 1\n`).join("")}`,
   ].map((file) => ({ line: EDGE, file })),
 };

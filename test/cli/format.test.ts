@@ -144,6 +144,7 @@ describe("format", () => {
 describe("every event", () => {
   /** One value for each name of a field; a new field needs one. */
   const VALUES: Readonly<Record<string, string | number>> = {
+    addresses: "203.0.113.7, 2001:db8::7",
     backup: "state-20261122T100000Z-42.db",
     account: "bob",
     acceptRate: 3,
@@ -183,6 +184,7 @@ describe("every event", () => {
     method: "GET",
     ms: 14,
     name: "app.example.com",
+    names: "example.com, *.example.com",
     oldEndsAt: "2026-11-22T10:10:00.000Z",
     path: "/a/b?token=hidden",
     penalty: 1,
@@ -192,6 +194,7 @@ describe("every event", () => {
     requestId: "00112233445566778899aabbccddeeff",
     rttMs: 23,
     rule: 2,
+    server: "ns1.example.com",
     service: "http://localhost:8000",
     severity: "error",
     signal: "SIGINT",

@@ -69,7 +69,7 @@ certificates:
 
   test.each([
     "resume",
-    "dns",
+    "dns.exec",
     "hosts",
     "policies",
     "trustedProxies",
