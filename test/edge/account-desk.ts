@@ -94,7 +94,12 @@ export class AccountDesk implements AsyncDisposable {
   readonly context: CallContext;
   readonly #directory: Directory;
 
-  private constructor(directory: Directory, store: Store, clock: Clock) {
+  private constructor(
+    directory: Directory,
+    store: Store,
+    clock: Clock,
+    more: Partial<CallContext>,
+  ) {
     this.#directory = directory;
     this.store = store;
     this.clock = clock;
@@ -105,16 +110,21 @@ export class AccountDesk implements AsyncDisposable {
         publicPort: () => 8443,
         startedAt: new Date(0),
       },
-      // No call of these tests waits for a certificate.
-      source: undefined as never,
+      // Tests of calls that wait for a certificate, or ask the DNS, bring theirs.
+      ...{ source: undefined as never, dns: undefined as never },
       ...{ certificates: () => [], figures: () => ({}) },
+      ...more,
     };
   }
 
-  static async open(): Promise<AccountDesk> {
+  /** @param more What the calls of the test need besides a store. */
+  static async open(
+    more: (store: Store) => Partial<CallContext> | Promise<Partial<CallContext>> = () => ({}),
+  ): Promise<AccountDesk> {
     const directory = new Directory();
     const clock = makeClock();
-    return new AccountDesk(directory, await openStore(optionsFor(directory.path, clock)), clock);
+    const store = await openStore(optionsFor(directory.path, clock));
+    return new AccountDesk(directory, store, clock, await more(store));
   }
 
   /** The state on the disk. */
