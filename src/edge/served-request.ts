@@ -126,9 +126,10 @@ export class ServedRequest
   revoke(): void {
     if (this.#isOver) return;
     this.#exchange?.abort(EXCHANGE_CODES.REVOKED);
+    if (this.#isGone) return this.#over();
     if (!this.#isAnswered) return this.#fail("NO_ROUTE");
     // An upgraded connection has two directions, of which one may have ended.
-    if (!this.#isGone && (!this.#hasEnded || this.#status === 101)) this.#visit.reply.cut("reset");
+    if (!this.#hasEnded || this.#status === 101) this.#visit.reply.cut("reset");
     this.#over();
   }
 
