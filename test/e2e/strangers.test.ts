@@ -209,6 +209,32 @@ describe.skipIf(!CAN_RUN || !IS_LINUX)("strangers", () => {
     await expectIn(edge, other.path, { join: second });
   });
 
+  test("a hundred links with one line, all at once: one is let in, and one key is there (A-06)", async () => {
+    await using edge = await TestEdge.start();
+    const { fingerprint, code } = parseJoinLine(await edge.invite());
+    const live: TLSSocket[] = [];
+    const join = async (index: number): Promise<string> => {
+      const key = generateKey();
+      const source = `127.5.1.${1 + Math.floor(index / 4)}`;
+      for (;;) {
+        const claim = { kind: "enrol", code, name: `machine-${index}` } as const;
+        const outcome = await claimed(edge, source, fingerprint, { key, claim }, live);
+        // More at a time than the edge proves at a time.
+        if (outcome !== "RETRY_LATER") return outcome;
+      }
+    };
+    try {
+      const outcomes = await Promise.all(Array.from({ length: 100 }, (_, index) => join(index)));
+      expect(outcomes.filter((outcome) => outcome === "in")).toHaveLength(1);
+      expect(outcomes.filter((outcome) => outcome === "AUTH_FAILED")).toHaveLength(99);
+      const { stdout } = await tunl(["status", "--json"], edge);
+      const { edge: status } = JSON.parse(stdout) as { edge: { tunnels: { keys: string[] }[] } };
+      expect(status.tunnels.map(({ keys }) => keys.length)).toEqual([1]);
+    } finally {
+      for (const socket of live) socket.destroy();
+    }
+  });
+
   test("too many refused codes in a minute refuse every line, and no key that is known (A-14)", async () => {
     await using edge = await TestEdge.start();
     const line = await edge.invite(["--uses", "2"]);
