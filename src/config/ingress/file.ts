@@ -10,7 +10,8 @@ import { oneOrigin, readOneService, warnOfOneService } from "./one-service.ts";
 import type { NamedFile, OriginDraft } from "./origin.ts";
 import { ORIGIN_DRAFT, withKeys } from "./origin.ts";
 import type { RuleDraft } from "./rules.ts";
-import { judgeAccess, readRules } from "./rules.ts";
+import { judgeAccess } from "./judge-origin.ts";
+import { readRules } from "./rules.ts";
 
 /** What a file says, before the files it names were read. */
 export interface ConnectorFile {
@@ -49,6 +50,9 @@ export function readConnectorFile(text: string, options: JudgeOptions): Connecto
   const token = top.get("token");
   if (token !== undefined)
     judge.later("token", token.nameSpan, "Name a key file with credentials-file", true);
+  const edge = top.get("edge");
+  if (edge?.tree.kind === "list")
+    judge.later("edge with several addresses", edge.tree.span, "Name one");
   const defaults = defaultsOf(judge, top);
   const hasIngress =
     ingress !== undefined && !(ingress.tree.kind === "list" && ingress.tree.items.length === 0);

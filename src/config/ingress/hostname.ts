@@ -1,7 +1,7 @@
 // This file is `hostname` of a rule: whose requests it takes. product.md §3.3 item 2.
 import { domainToASCII } from "node:url";
 import { formatPattern, parseIp, parsePattern } from "../../address/index.ts";
-import { quoted } from "./judge.ts";
+import { quoted } from "./quoted.ts";
 
 /** The canonical form, or what is wrong. */
 export type HostnameReading =

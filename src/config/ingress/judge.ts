@@ -1,11 +1,10 @@
 // This file is a tree held against maps of known keys: values that fit, and what is wrong with the others. product.md §3.2, §4.
 import type { Entry, Tree } from "../document.ts";
-import { nearest } from "../nearest.ts";
-import { OPTIONS } from "../options.ts";
 import type { Problem, Span } from "../report.ts";
 import type { Value } from "../values.ts";
 import { withoutUserInfo } from "./target-forms.ts";
-import { PLACES } from "./keys.ts";
+import { quoted } from "./quoted.ts";
+import { unknownKey } from "./unknown-key.ts";
 import type { ScalarBase } from "./scalars.ts";
 import { readScalar, scalarForm } from "./scalars.ts";
 import { readValue } from "../values.ts";
@@ -33,8 +32,7 @@ export interface JudgeOptions extends ScalarBase {
 
 /** A generated file may have many rules, but not so many that they are a mistake of the generator. */
 export const MAX_LIST = 4_096;
-/** Unknown keys beyond these get no advice: it costs more than the rest of the file. */
-const MAX_ADVISED = 200;
+const MAX_UNKNOWN = 200;
 
 /** Judges one document; never throws. */
 export class Judge {
@@ -42,7 +40,7 @@ export class Judge {
   /** Lines for level debug. */
   readonly notes: string[] = [];
   readonly options: JudgeOptions;
-  #advised = 0;
+  #unknowns = 0;
 
   constructor(options: JudgeOptions, problems: Problem[]) {
     this.options = options;
@@ -278,34 +276,20 @@ export class Judge {
 
   /** A key that no row has: what was meant, and whether it matters. */
   #unknown(map: KeyMap, { name, nameSpan }: Entry): void {
-    const where = map.name === "" ? "" : ` in ${map.name}`;
-    this.#advised += 1;
-    const isAdvised = this.#advised <= MAX_ADVISED;
-    const place = isAdvised ? placeOf(map, name) : undefined;
-    const near =
-      isAdvised && place === undefined
-        ? nearest(
-            name,
-            map.rows.map((row) => row.name),
-          )
-        : undefined;
-    // In another map the same slip would say nothing about who may pass, and nobody would notice.
-    const door = DOORS.has(name) ? name : isAdvised ? nearest(name, DOORS) : undefined;
-    const isDoor = door !== undefined && (near === undefined || near === door);
-    const meant = near ?? (place === undefined ? door : undefined);
-    const advice =
-      place !== undefined
-        ? `, it belongs ${place}`
-        : meant !== undefined
-          ? `, nearest is "${meant}"${near === undefined ? ` ${placeOf(map, meant)}` : ""}`
-          : "";
-    const message = `Unknown key ${quoted(name)}${where}${advice}`;
-    const known =
-      map.rows.length < 12 && advice === ""
-        ? `Known${where}: ${map.rows.map((row) => row.name).join(", ")}`
-        : undefined;
-    if (map.isStrict || isDoor) this.error("UNKNOWN_KEY", message, nameSpan, known);
-    else this.warn("UNKNOWN_KEY", message, nameSpan, known);
+    this.#unknowns += 1;
+    if (this.#unknowns > MAX_UNKNOWN) {
+      // Advice costs more than the rest of such a file, and a slip among so many would not be seen.
+      if (this.#unknowns === MAX_UNKNOWN + 1)
+        this.error(
+          "UNKNOWN_KEYS",
+          `More than ${MAX_UNKNOWN} unknown keys, is it another file?`,
+          nameSpan,
+        );
+      return;
+    }
+    const { message, hint, isDoor } = unknownKey(map, name);
+    if (map.isStrict || isDoor) this.error("UNKNOWN_KEY", message, nameSpan, hint);
+    else this.warn("UNKNOWN_KEY", message, nameSpan, hint);
   }
 
   #put(
@@ -335,25 +319,6 @@ export class Judge {
   }
 }
 
-/** Keys that say who may pass: in the wrong place they say nothing, and nobody would notice. */
-const DOORS: ReadonlySet<string> = new Set(
-  PLACES.flatMap(({ map }) =>
-    map.rows.filter(({ isDoor }) => isDoor === true).map(({ name }) => name),
-  ),
-);
-
-/** Where a key of this very name is right: another map of this file, or the other file. */
-function placeOf(map: KeyMap, name: string): string | undefined {
-  const other = PLACES.find(
-    (place) => place.map !== map && place.map.rows.some((row) => row.name === name),
-  );
-  if (other !== undefined) return other.where;
-  const isOfEdge =
-    map.name === "" &&
-    OPTIONS.some(({ key, keyAlias }) => key?.split(".")[0] === name || keyAlias === name);
-  return isOfEdge ? "in edge.yml, the file of the edge" : undefined;
-}
-
 /** True where a value says what its absence says. */
 function isNeutral(value: Judged, standard: string | undefined): boolean {
   if (value === undefined || value === false || value === "" || value === "off") return true;
@@ -361,11 +326,3 @@ function isNeutral(value: Judged, standard: string | undefined): boolean {
   if (value instanceof Map) return value.size === 0;
   return standard !== undefined && String(value) === standard;
 }
-
-/** Numbers bare, words in quotes, as in the file; long ones cut. */
-export function quoted(text: string): string {
-  if (/^-?\d{1,20}(?:\.\d{1,20})?$/.test(text)) return text;
-  return JSON.stringify(text.length <= MAX_QUOTED ? text : `${text.slice(0, MAX_QUOTED)}…`);
-}
-
-const MAX_QUOTED = 100;

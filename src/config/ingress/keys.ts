@@ -192,7 +192,11 @@ const WARNED: readonly KeyRow[] = [
 
 /** Keys that cloudflared does not have. */
 const OWN: readonly KeyRow[] = [
-  row("edge", value("peer"), "Which edge; the one of the credentials if absent"),
+  row(
+    "edge",
+    { is: "either", of: [value("peer"), list(value("peer"))] },
+    "Which edge; the one of the credentials if absent",
+  ),
   row(
     "fingerprint",
     value("fingerprint", { canBeEmpty: true }),

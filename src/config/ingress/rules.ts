@@ -3,10 +3,11 @@ import { TunlError } from "../../errors.ts";
 import { compileExpression } from "../../expression.ts";
 import type { Tree } from "../document.ts";
 import type { Span } from "../report.ts";
-import { parseCidr } from "./cidr.ts";
+import { judgeAccess, judgeOrigin } from "./judge-origin.ts";
 import { readHostname } from "./hostname.ts";
 import type { Found, Judge, JudgedMap } from "./judge.ts";
-import { MAX_LIST, quoted } from "./judge.ts";
+import { MAX_LIST } from "./judge.ts";
+import { quoted } from "./quoted.ts";
 import { RULE } from "./keys-origin.ts";
 import type { OriginDraft } from "./origin.ts";
 import { booleanOf, scalarOf, withKeys } from "./origin.ts";
@@ -140,75 +141,6 @@ function originOf(judge: Judge, found: JudgedMap, defaults: OriginDraft): Origin
   if (!(own instanceof Map)) return defaults;
   judgeAccess(judge, own);
   return withKeys(defaults, own);
-}
-
-/** What single keys cannot say: which of `access` and `ipRules` need each other. */
-export function judgeAccess(judge: Judge, origin: JudgedMap): void {
-  const access = origin.get("access");
-  if (access?.value instanceof Map) {
-    const value = (name: string) =>
-      access.value instanceof Map ? access.value.get(name)?.value : undefined;
-    const tags = value("audTag");
-    const hasTags = Array.isArray(tags) && tags.length > 0;
-    if (value("required") === true && hasTags && !value("teamName"))
-      judge.error(
-        "ACCESS_INVALID",
-        "access has audTag and no teamName, expected both or neither",
-        access.nameSpan,
-      );
-  }
-  const rules = origin.get("ipRules");
-  if (rules?.tree.kind !== "list" || !Array.isArray(rules.value)) return;
-  for (const [index, item] of rules.tree.items.entries()) {
-    const judged: unknown = rules.value[index];
-    if (!(judged instanceof Map)) continue;
-    if (item.kind === "map" && !item.entries.some(({ name }) => name === "prefix")) {
-      judge.error(
-        "IP_RULE_INVALID",
-        `Entry ${index + 1} of ipRules has no prefix, expected a CIDR such as 10.0.0.0/8`,
-        item.span,
-      );
-      continue;
-    }
-    const text = (judged as JudgedMap).get("prefix")?.tree;
-    const cidr = text?.kind === "scalar" ? parseCidr(text.text) : undefined;
-    if (cidr?.hasHostBits === true)
-      judge.warn(
-        "IP_RULE_HOST_BITS",
-        `prefix is ${quoted(text?.kind === "scalar" ? text.text : "")}, which means ${cidr.canonical}`,
-        text?.span,
-      );
-  }
-}
-
-function judgeOrigin(
-  judge: Judge,
-  found: JudgedMap,
-  {
-    origin,
-    service,
-    number,
-  }: { origin: OriginDraft; service: ServiceOptions | undefined; number: number },
-): void {
-  const own = found.get("originRequest")?.value;
-  const ipRules = own instanceof Map ? (own as JudgedMap).get("ipRules") : undefined;
-  if (
-    ipRules !== undefined &&
-    service !== undefined &&
-    service.kind !== "socks" &&
-    service.kind !== "bastion"
-  )
-    judge.warn(
-      "NO_EFFECT",
-      `ipRules has no effect: rule ${number} is neither socks-proxy nor bastion`,
-      ipRules.nameSpan,
-    );
-  if (service?.kind === "socks" && origin.options.ipRules.length === 0)
-    judge.warn(
-      "NO_IP_RULES",
-      `Rule ${number} has no ipRules: socks-proxy dials nothing without one`,
-      found.get("service")?.nameSpan,
-    );
 }
 
 function hostnameOf(judge: Judge, found: Found | undefined): string | undefined {

@@ -56,6 +56,8 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
     `noTLSVerify: true\n${service("http://a")}`,
     `listen: ":443"\n${service("http://a")}`,
     `ipRules: []\n${service("http://a")}`,
+    `notlsverify: true\n${service("http://a")}`,
+    `${Array.from({ length: 220 }, (_, index) => `k${index}: 1`).join("\n")}\nacess: {}\n${service("http://a")}`,
     `something: else\n${service("http://a")}`,
     `ingress:\n  - service: http://a\n    noTLSVerify: true\n`,
     `ingress:\n  - servce: http://a\n`,
@@ -226,6 +228,7 @@ const LATER: readonly string[] = [
   origin("access: {required: true}"),
   `ingress:\n  - origins: [{service: http://a}, {service: http://b, backup: true}]\n    stripPrefix: /x\n    h2c: true\n`,
   `metrics: 127.0.0.1:2000\nedge-bind-address: 10.0.0.1\ninspect: on\nha: true\nproxy: http://you:secret@proxy:3128\n${service("http://a")}`,
+  `edge: [a.example.com, b.example.com:8443]\n${service("http://a")}`,
   `hosts: {a.com: {hold: 5s, access: staff}, "*.b.com": {access: {any: [{basic: {usersFile: users}}]}}}\nports: [{tcp: auto, service: "tcp://a:1"}]\n${service("http://a")}`,
 ];
 
