@@ -4,7 +4,7 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { makeLeaf, makeRoot } from "../src/edge/certificates/internal-ca.ts";
-import { isInstalled, Program, SEARCH_PATH } from "./binary/program.ts";
+import { eventually, isInstalled, Program, SEARCH_PATH } from "./binary/program.ts";
 
 /** False: the tests skip, one line has named the package. */
 export const HAS_PEBBLE = [
@@ -112,11 +112,27 @@ export class Pebble implements AsyncDisposable {
     );
     const ownsFolder = again === undefined;
     const pebble = new Pebble({ port, managementPort, folder, ownsFolder, process, names });
-    await process.line(/ACME directory available/).catch(async (error: unknown) => {
+    try {
+      await process.line(/ACME directory available/);
+      await pebble.#untilReady();
+      return pebble;
+    } catch (error) {
       await pebble[Symbol.asyncDispose]();
       throw error;
-    });
-    return pebble;
+    }
+  }
+
+  /** It says that its directory is available a moment before it listens. */
+  async #untilReady(): Promise<void> {
+    const ca = await Bun.file(this.caFile).text();
+    await eventually(
+      () =>
+        fetch(this.directory, { tls: { ca } }).then(
+          ({ ok }) => ok || undefined,
+          () => undefined,
+        ),
+      "the directory of pebble",
+    );
   }
 
   /** PEM root of the certificates that this run of Pebble signs. */
@@ -133,6 +149,11 @@ export class Pebble implements AsyncDisposable {
     const path = join(this.#folder, "issuer.pem");
     writeFileSync(path, await this.root());
     return path;
+  }
+
+  /** Files of its own HTTPS, for whoever stands before it. */
+  get pair(): { readonly cert: string; readonly key: string } {
+    return { cert: join(this.#folder, "pebble.pem"), key: join(this.#folder, "pebble.key") };
   }
 
   /** The names in which it looks. @throws where it looks elsewhere. */
@@ -209,16 +230,14 @@ export class Names implements AsyncDisposable {
   }
 
   async #untilReady(): Promise<void> {
-    const until = performance.now() + 10_000;
-    for (;;) {
-      const isUp = await this.clearTxt("nothing.test").then(
-        () => true,
-        () => false,
-      );
-      if (isUp) return;
-      if (performance.now() > until) throw new Error("pebble-challtestsrv did not come up in 10 s");
-      await Bun.sleep(10);
-    }
+    await eventually(
+      () =>
+        this.clearTxt("nothing.test").then(
+          () => true,
+          () => undefined,
+        ),
+      "pebble-challtestsrv",
+    );
   }
 
   async #post(path: string, body: object): Promise<void> {

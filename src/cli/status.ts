@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { formatDuration, loadOwner } from "../config/index.ts";
 import { TunlError } from "../errors.ts";
+import { clockTime } from "./clock.ts";
 import { command, loadInput } from "./command.ts";
 import { call, isAnswer, isNotRunning } from "./control.ts";
 import type { Answer } from "./control.ts";
@@ -75,8 +76,15 @@ function edgeLines(edge: Answer): string[] {
   }
   lines.push(...stateLines(edge), ...limitLines(edge));
   for (const certificate of objects(edge["certificates"])) {
+    const expiresAt = text(certificate["expiresAt"]);
+    const nextTryAt = text(certificate["nextTryAt"]);
     lines.push(
-      row("certificate", [text(certificate["name"]), expiry(text(certificate["expiresAt"]))]),
+      row("certificate", [
+        text(certificate["name"]),
+        expiresAt === "" ? text(certificate["state"]) : expiry(expiresAt),
+        text(certificate["text"]),
+        nextTryAt === "" ? "" : `next try at ${clockTime(new Date(nextTryAt), new Date())}`,
+      ]),
     );
   }
   return lines;

@@ -22,6 +22,7 @@ import {
 } from "./admin/index.ts";
 import {
   CertificateTable,
+  listCertificates,
   loadLinkCertificate,
   ProviderAnswers,
   startCertificates,
@@ -110,6 +111,8 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     options,
     domains,
     dns: dns.provider && new ProviderAnswers({ provider: dns.provider, client: dns.client, log }),
+    isGranted: (name) =>
+      state.store.snapshot.ownerOf(name) !== undefined && dns.names.isServed(name),
     table: certificates,
     log,
   });
@@ -128,10 +131,10 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     dns,
     source,
     certificates: () =>
-      certificates.all.map(({ id, notAfter }) => ({
-        name: id,
-        expiresAt: new Date(notAfter).toISOString(),
-      })),
+      listCertificates(certificates, source, [
+        ...domains,
+        ...[...state.store.snapshot.hosts].map(({ host }) => host),
+      ]),
     figures: () =>
       edgeFigures({
         limits,
@@ -266,7 +269,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     await serveControlSocket(options.adminPath, (name, body) => answerOwner(calls, name, body)),
   );
 
-  await started.begin();
+  started.begin();
   wantGranted(source, dns.names.provable(state.store));
   // An authority of the edge's own is for names that no public DNS has to know.
   if (options.certificates.mode !== "internal") dns.checkDomains();

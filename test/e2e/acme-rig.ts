@@ -15,6 +15,7 @@ import {
   type ChallengeType,
   type DnsAnswers,
 } from "../../src/edge/certificates/acme/challenges.ts";
+import { FailureFile } from "../../src/edge/certificates/acme/failure-file.ts";
 import type { ExternalKey } from "../../src/edge/certificates/acme/jose.ts";
 import { CertificateStorage } from "../../src/edge/certificates/acme/storage.ts";
 import { ANSWER_MS, CaTransport, type Fetch } from "../../src/edge/certificates/acme/transport.ts";
@@ -134,6 +135,7 @@ export interface BenchSetup {
   readonly dns?: DnsAnswers;
   readonly challenge?: ChallengeType | "auto";
   readonly usesWildcards?: boolean;
+  readonly isGranted?: (name: string) => boolean;
   readonly domains?: readonly string[];
   readonly keyType?: KeyType;
   readonly email?: string;
@@ -186,9 +188,11 @@ export class Bench implements AsyncDisposable {
       domains: setup.domains ?? [],
       ca,
       storage: this.storage,
+      failures: new FailureFile(this.state, address),
       answers: this.answers,
       challenge: setup.challenge ?? "auto",
       usesWildcards: setup.usesWildcards ?? dns !== undefined,
+      isGranted: setup.isGranted ?? (() => true),
       table: this.table,
       log: new Logger((record) => this.records.push(record), "debug"),
       clock: clock.now,
@@ -200,7 +204,7 @@ export class Bench implements AsyncDisposable {
   static async start(setup: BenchSetup): Promise<Bench> {
     const bench = new Bench(setup);
     if (setup.answers === undefined) setup.doors?.lead(bench.answers);
-    await bench.source.start();
+    bench.source.start();
     return bench;
   }
 

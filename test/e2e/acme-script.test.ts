@@ -215,6 +215,47 @@ describe("ACME by a script", () => {
     await eventually(() => readFileSync(path, "utf8") !== before || undefined, "another key");
   });
 
+  test("failed validations count over both challenges and over a restart: three an hour (R-19)", async () => {
+    const ca = await ScriptedCa.start({ fails: true });
+    const clock = new Clock(1);
+    const before = reachedLimits().failedValidations ?? 0;
+    await using bench = await start(ca, { clock });
+    bench.answers.isHttpOn = true;
+    // The first try fails twice; the one after it may fail once more.
+    const text = await refusal(bench);
+    expect(text).toContain('could not validate a.example.com by http-01: "No address for http-01"');
+    expect(ca.orders.map(({ failed }) => failed)).toEqual(["tls-alpn-01", "http-01"]);
+    clock.skip(2 * MINUTE);
+    bench.source.retry(NAME);
+    await eventually(
+      () => (reachedLimits().failedValidations ?? 0) > before || undefined,
+      "the end of what is allowed",
+    );
+    expect(ca.orders).toHaveLength(3);
+    await eventually(
+      () => bench.source.state(NAME).state === "failed" || undefined,
+      "the end of the try",
+    );
+    const { nextTryAt = 0 } = bench.source.state(NAME);
+    expect(nextTryAt - clock.now()).toBeGreaterThan(50 * MINUTE);
+    await bench.stop();
+    await using again = await start(ca, { clock, state: bench.state });
+    again.source.want(NAME);
+    again.source.retry(NAME);
+    const past = await eventually(() => {
+      const state = again.source.state(NAME);
+      return state.state === "failed" ? state : undefined;
+    }, "the calendar");
+    expect(past.text).toContain("three validations have failed within this hour");
+    // Nobody is kept waiting for an order that is not under way.
+    expect(again.source.arriving(NAME)).toBeUndefined();
+    expect(ca.orders).toHaveLength(3);
+    ca.script.fails = false;
+    clock.skip(61 * MINUTE);
+    again.source.retry(NAME);
+    await within(again.source.ready(NAME), "the certificate");
+  });
+
   test("a name that is released while its order runs has no certificate, and its order ends", async () => {
     const ca = await ScriptedCa.start({ isUndecided: true });
     await using bench = await start(ca);
@@ -232,6 +273,24 @@ describe("ACME by a script", () => {
     bench.source.want("b.example.com");
     await eventually(() => bench.wire.at.length > asked || undefined, "the next order");
     expect(ca.orders.map(({ names }) => names[0])).toContain("b.example.com");
+  });
+
+  test("a name that nobody has any more is not ordered again, whoever forgot to say so (R-19)", async () => {
+    const ca = await ScriptedCa.start();
+    const granted = new Set([NAME, "b.example.com"]);
+    await using bench = await start(ca, { isGranted: (name) => granted.has(name) });
+    await certified(bench);
+    await certified(bench, "b.example.com");
+    granted.delete(NAME);
+    bench.clock.skip(80 * DAY);
+    bench.source.retry("b.example.com");
+    await eventually(() => ca.orders[2]?.chain !== undefined || undefined, "the renewal");
+    expect(ca.orders.map(({ names }) => names[0])).toEqual([
+      NAME,
+      "b.example.com",
+      "b.example.com",
+    ]);
+    expect([bench.source.state(NAME).state, bench.table.covers(NAME)]).toEqual(["none", false]);
   });
 
   test("more orders than may run wait for their turn, and all come", async () => {

@@ -180,7 +180,8 @@ describe.skipIf(!HAS_PEBBLE)("ACME with a CA that does not do well", () => {
       "forty minutes of the edge's clock",
     );
     expect(bench.wire.busiestMinute).toBeLessThanOrEqual(10);
-    expect(bench.wire.at.length).toBeGreaterThan(15);
+    // Every name was tried, and more than once where answers come quickly.
+    expect(bench.wire.at.length).toBeGreaterThan(way === "hang" ? 2 : 5);
     expect(bench.table.find(first)).toBe(shown as never);
     for (const name of names) expect(bench.source.state(name).state).toBe("ready");
     expect(bench.messages.at(-1)).toContain("the one there is stays in use");

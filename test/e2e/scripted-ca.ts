@@ -13,6 +13,8 @@ interface Order {
   readonly names: readonly string[];
   readonly replaces: string | undefined;
   isProven: boolean;
+  /** Kind of the challenge that was tried and failed. */
+  failed: string | undefined;
   /** Looks that still find it `processing`. */
   processing: number;
   chain: string | undefined;
@@ -24,6 +26,8 @@ export interface Script {
   processing?: number;
   /** True: no challenge is ever decided. */
   isUndecided?: boolean;
+  /** True: every challenge fails. */
+  fails?: boolean;
   /** `Retry-After` of answers that are not the last word. */
   retryAfter?: string;
   /** Serial number of the next certificate, hex. */
@@ -64,14 +68,19 @@ export class ScriptedCa {
   }
 
   readonly fetch: Fetch = async (url, init) => {
-    const [, what = "", id = ""] = new URL(url).pathname.split("/");
+    const [, what = "", id = "", type] = new URL(url).pathname.split("/");
     const special = this.script.answers?.[what];
     if (special !== undefined) return special();
     const payload = init.method === "POST" ? readPayload(String(init.body)) : {};
-    return await this.#answer(what, id, payload);
+    return await this.#answer(what, id, payload, type);
   };
 
-  async #answer(what: string, id: string, payload: Record<string, unknown>): Promise<Response> {
+  async #answer(
+    what: string,
+    id: string,
+    payload: Record<string, unknown>,
+    type: string | undefined,
+  ): Promise<Response> {
     const order = this.orders[Number(id)];
     switch (what) {
       case "dir":
@@ -93,7 +102,10 @@ export class ScriptedCa {
       case "authorization":
         return this.#authorization(Number(id));
       case "challenge":
-        if (order !== undefined && this.script.isUndecided !== true) order.isProven = true;
+        if (order !== undefined && this.script.isUndecided !== true) {
+          if (this.script.fails === true) order.failed = type;
+          else order.isProven = true;
+        }
         return json({ status: "processing" });
       case "finalize":
         if (order !== undefined) order.chain = await this.#sign(order, String(payload["csr"]));
@@ -122,6 +134,7 @@ export class ScriptedCa {
       names: (identifiers as { value: string }[]).map(({ value }) => value),
       replaces: typeof replaces === "string" ? replaces : undefined,
       isProven: false,
+      failed: undefined,
       processing: this.script.processing ?? 0,
       chain: undefined,
     });
@@ -145,16 +158,16 @@ export class ScriptedCa {
 
   #authorization(id: number): Response {
     const order = this.orders[id] as Order;
-    const status = order.isProven ? "valid" : "pending";
+    const status = order.failed !== undefined ? "invalid" : order.isProven ? "valid" : "pending";
     const { retryAfter } = this.script;
-    const challenge = {
-      type: "http-01",
-      url: `${BASE}/challenge/${id}`,
-      token: "t".repeat(43),
-      status,
-    };
+    const challenges = ["http-01", "tls-alpn-01"].map((type) => ({
+      ...{ type, url: `${BASE}/challenge/${id}/${type}`, token: "t".repeat(43), status },
+      ...(order.failed === type && {
+        error: { type: "urn:ietf:params:acme:error:dns", detail: `No address for ${type}` },
+      }),
+    }));
     return json(
-      { status, identifier: { type: "dns", value: order.names[0] }, challenges: [challenge] },
+      { status, identifier: { type: "dns", value: order.names[0] }, challenges },
       200,
       undefined,
       status === "pending" ? retryAfter : undefined,

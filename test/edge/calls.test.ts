@@ -33,6 +33,8 @@ class Certificates implements CertificateSource {
 
   unwant(): void {}
 
+  retry(): void {}
+
   async ready(name: string): Promise<void> {
     if (name.startsWith("bad.")) throw new TunlError("CERTIFICATE_FAILED", "The CA said no");
   }

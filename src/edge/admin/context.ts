@@ -1,6 +1,6 @@
 // This file is what calls work with: the edge behind them, who asks, and how they answer. http.md §5.4.
 import type { CallBody } from "../../exchange/index.ts";
-import type { CertificateSource } from "../certificates/index.ts";
+import type { CertificateLine, CertificateSource } from "../certificates/index.ts";
 import type { EdgeDns } from "../dns/index.ts";
 import type { LiveSession, Registry } from "../route/index.ts";
 import type { By, Store } from "../store/index.ts";
@@ -20,7 +20,7 @@ export interface CallContext {
   readonly dns: EdgeDns;
   /** Where certificates come from. */
   readonly source: CertificateSource;
-  readonly certificates: () => readonly { readonly name: string; readonly expiresAt: string }[];
+  readonly certificates: () => readonly CertificateLine[];
   /** Entries of every table of the edge, and the bytes it holds. */
   readonly figures: () => CallBody;
 }

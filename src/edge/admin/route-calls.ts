@@ -49,6 +49,8 @@ export class RouteDns {
       if (found !== undefined) await dns.names.settle(rowOf(context, row), found);
     });
     source.want(host);
+    // Failed before, when the record was not there: now it is.
+    source.retry(host);
     await this.#certificate(context, host, tell, signal);
     return { url: urlOf(host, context.publicPort()) };
   };

@@ -101,6 +101,10 @@ export class InternalAuthority implements CertificateSource {
     this.revoke(name);
   }
 
+  retry(name: string): void {
+    if (this.#leaves.has(name)) this.want(name);
+  }
+
   async ready(name: string, signal?: AbortSignal): Promise<void> {
     const made = this.#arriving.get(name);
     if (made !== undefined) await waitUnless(made, signal);

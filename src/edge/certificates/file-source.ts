@@ -80,6 +80,8 @@ export class FileSource implements CertificateSource {
 
   unwant(): void {}
 
+  retry(): void {}
+
   async ready(name: string): Promise<void> {
     if (this.#options.table.covers(name)) return;
     throw certificateFailed(name, NOT_NAMED, {

@@ -34,6 +34,8 @@ export interface CertificateSource extends AsyncDisposable {
    */
   arriving(name: string): Promise<void> | undefined;
   state(name: string): CertificateState;
+  /** Somebody has changed something, DNS for example: a name that failed is tried again now, as far as limits allow. */
+  retry(name: string): void;
 }
 
 export function certificateFailed(

@@ -14,7 +14,7 @@ export interface StartedCertificates {
   /** What the listeners show to a CA that validates; undefined where none does. */
   readonly answers: ChallengeAnswers | undefined;
   /** Orders what is due: called once the listeners are open, because the CA will knock at them. */
-  begin(): Promise<void>;
+  begin(): void;
 }
 
 export interface CertificateSetup {
@@ -23,6 +23,8 @@ export interface CertificateSetup {
   readonly domains: readonly string[];
   /** Answers to DNS-01; undefined without a DNS provider. */
   readonly dns: DnsAnswers | undefined;
+  /** True while a tunnel has the name. */
+  readonly isGranted: (name: string) => boolean;
   /** Filled by the source. */
   readonly table: CertificateTable;
   readonly log: Logger;
@@ -30,9 +32,9 @@ export interface CertificateSetup {
 
 /** @throws TunlError `CERTIFICATE_REFUSED`, `CA_DAMAGED`, `INSECURE_FILE`, `CONFIG_INVALID`. */
 export async function startCertificates(setup: CertificateSetup): Promise<StartedCertificates> {
-  const { options, domains, dns, table, log } = setup;
+  const { options, domains, dns, isGranted, table, log } = setup;
   const { certificates, stateDirectory, version } = options;
-  const nothing = { rootPemPath: undefined, answers: undefined, begin: async () => undefined };
+  const nothing = { rootPemPath: undefined, answers: undefined, begin: () => undefined };
   switch (certificates.mode) {
     case "internal": {
       const source = await startInternalAuthority({ stateDirectory, domains, table, log });
@@ -51,7 +53,9 @@ export async function startCertificates(setup: CertificateSetup): Promise<Starte
       // 100 ms and some MB that the other modes do without.
       const { startAcme } = await import("./acme/index.ts");
       const { acme } = certificates;
-      const started = await startAcme({ acme, stateDirectory, version, domains, dns, table, log });
+      const started = await startAcme({
+        ...{ acme, stateDirectory, version, domains, dns, isGranted, table, log },
+      });
       return { ...nothing, ...started, begin: () => started.source.start() };
     }
     default:

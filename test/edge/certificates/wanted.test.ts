@@ -14,6 +14,7 @@ describe("wanted names", () => {
     const source: CertificateSource = {
       want: (name) => void log.push(`want ${name}`),
       unwant: (name) => void log.push(`unwant ${name}`),
+      retry: () => undefined,
       ready: async () => undefined,
       arriving: () => undefined,
       state: () => ({ state: "none" }),

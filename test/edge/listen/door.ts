@@ -12,7 +12,12 @@ import {
   makeSelfSigned,
   type PemPair,
 } from "../../../src/edge/certificates/internal-ca.ts";
-import { type FrontDoor, startFrontDoor } from "../../../src/edge/listen/front-door.ts";
+import { FirstCertificates } from "../../../src/edge/listen/first-certificate.ts";
+import {
+  type FrontDoor,
+  type FrontDoorOptions,
+  startFrontDoor,
+} from "../../../src/edge/listen/front-door.ts";
 import { createLinkServer } from "../../../src/edge/listen/links.ts";
 import { PeerLimits, type PeerLimitOptions } from "../../../src/edge/listen/peer-limits.ts";
 import { RefusalLog } from "../../../src/edge/listen/refusal-log.ts";
@@ -53,6 +58,9 @@ export interface DoorOptions {
   readonly onVisitor?: (socket: TLSSocket, visitor: SecureVisitor) => void;
   readonly onLink?: (socket: TLSSocket, remote: Remote, door: FrontDoor) => void;
   readonly isCovered?: (name: string) => boolean;
+  /** First orders under way; none if absent. */
+  readonly arriving?: (name: string) => Promise<void> | undefined;
+  readonly challenges?: NonNullable<FrontDoorOptions["challenges"]>;
 }
 
 export interface Door extends AsyncDisposable {
@@ -82,6 +90,9 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     certificates: table,
     minVersion: "TLSv1.2",
     log,
+    ...(options.arriving !== undefined && {
+      first: new FirstCertificates(options.arriving, deadlines),
+    }),
     onVisitor: options.onVisitor ?? greet,
   });
   const links = createLinkServer({
@@ -98,7 +109,9 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     timeouts: { ...ARRIVAL_TIMEOUTS, ...options.timeouts },
     deadlines,
     log,
-    isCovered: options.isCovered ?? ((name) => table.covers(name)),
+    isCovered:
+      options.isCovered ?? ((name) => table.covers(name) || options.arriving?.(name) !== undefined),
+    ...(options.challenges !== undefined && { challenges: options.challenges }),
     visitors,
     links,
   });

@@ -13,6 +13,7 @@ import {
 import { type Ca, lifeOf, type Obtained } from "./ca.ts";
 import { CHALLENGE_TYPES, type ChallengeAnswers, type ChallengeType } from "./challenges.ts";
 import { Coverage, type Line } from "./coverage.ts";
+import type { FailureFile, Failures } from "./failure-file.ts";
 import { ChallengeError } from "./order.ts";
 import { AcmeError } from "./problem.ts";
 import { type Life, Schedule } from "./schedule.ts";
@@ -20,6 +21,7 @@ import type { CertificateStorage, StoredCertificate } from "./storage.ts";
 
 /** Orders at a time: a name whose order hangs holds one place, and there are more. */
 export const MAX_ORDERS = 32;
+const SPENT = "three validations have failed within this hour";
 /** The calendar is looked at this often at least: one long timer would miss the time a machine was suspended. */
 const LOOK_MS = 60_000;
 
@@ -28,10 +30,13 @@ export interface AcmeSourceOptions {
   readonly domains: readonly string[];
   readonly ca: Ca;
   readonly storage: CertificateStorage;
+  readonly failures: FailureFile;
   readonly answers: ChallengeAnswers;
   readonly challenge: ChallengeType | "auto";
   /** True: one wildcard for each domain whose zone can be edited. */
   readonly usesWildcards: boolean;
+  /** Asked once more before each order: a name below a `*.x` goes with it, and nobody says so. */
+  readonly isGranted: (name: string) => boolean;
   readonly table: CertificateTable;
   readonly log: Logger;
   /** Wall clock, milliseconds since 1970. */
@@ -62,7 +67,13 @@ export class AcmeSource implements CertificateSource {
   readonly #schedule: Schedule;
   readonly #entries = new Map<string, Entry>();
   readonly #work = new Set<Promise<void>>();
+  /** Of an earlier process; taken over as its names come. */
+  #past: Failures = new Map();
+  /** Writes of failures, one after the other. */
+  #noting: Promise<void> = Promise.resolve();
   #next: Disposable | undefined;
+  readonly #decision = Promise.withResolvers<void>();
+  #isDecided = false;
   #isOver = false;
 
   constructor(options: AcmeSourceOptions) {
@@ -75,19 +86,23 @@ export class AcmeSource implements CertificateSource {
     });
   }
 
-  /** Wants the domains themselves. */
-  async start(): Promise<void> {
-    const { domains, answers, usesWildcards } = this.#options;
-    if (usesWildcards) {
-      for (const domain of domains)
-        if (await answers.dns?.serves(domain)) this.#coverage.useWildcard(domain);
-    }
-    for (const domain of domains) this.want(domain);
+  /** Wants the domains themselves; orders begin once it is known which of them get a wildcard. */
+  start(): void {
+    for (const domain of this.#options.domains) this.want(domain);
+    this.#run(async () => {
+      try {
+        await this.#decide();
+      } finally {
+        for (const name of [...this.#coverage.wanted]) this.#cover(name);
+        this.#isDecided = true;
+        this.#decision.resolve();
+      }
+    });
   }
 
   want(name: string): void {
     if (this.#isOver || !this.#coverage.want(name)) return;
-    this.#cover(name);
+    if (this.#isDecided) this.#cover(name);
   }
 
   unwant(name: string): void {
@@ -97,7 +112,6 @@ export class AcmeSource implements CertificateSource {
     if (!this.#coverage.isUsed(line.id)) this.#drop(line.id);
   }
 
-  /** Somebody has changed something: a name that failed is tried again now, as far as the CA's limits allow. */
   retry(name: string): void {
     if (!this.#coverage.isWanted(name)) return;
     this.#schedule.retry(this.#coverage.lineOf(name).id, this.#now());
@@ -105,6 +119,7 @@ export class AcmeSource implements CertificateSource {
   }
 
   async ready(name: string, signal?: AbortSignal): Promise<void> {
+    await waitUnless(this.#decision.promise, signal);
     for (;;) {
       if (this.#options.table.covers(name)) return;
       const entry = this.#entries.get(this.#coverage.lineOf(name).id);
@@ -121,24 +136,26 @@ export class AcmeSource implements CertificateSource {
 
   arriving(name: string): Promise<void> | undefined {
     if (!this.#coverage.isWanted(name) || this.#options.table.covers(name)) return undefined;
+    if (!this.#isDecided) return this.#decision.promise;
     if (this.state(name).state !== "pending") return undefined;
     return this.#entries.get(this.#coverage.lineOf(name).id)?.news.promise;
   }
 
   state(name: string): CertificateState {
+    const now = this.#now();
     const found = this.#options.table.find(name);
     const { id } = this.#coverage.lineOf(name);
-    const view = this.#schedule.view(id, this.#now());
-    const tried = view === undefined || view.failures === 0 ? {} : { text: view.text };
-    const nextTryAt =
-      view === undefined || view.failures === 0 || view.isRunning
-        ? {}
-        : { nextTryAt: view.nextTryAt };
-    if (found !== undefined)
-      return { state: "ready", notAfter: found.notAfter, ...tried, ...nextTryAt };
-    if (!this.#entries.has(id) || !this.#coverage.isWanted(name)) return { state: "none" };
-    const isPending = view === undefined || view.isRunning || view.failures === 0;
-    return { state: isPending ? "pending" : "failed", ...tried, ...nextTryAt };
+    const view = this.#schedule.view(id, now);
+    // Without a certificate what waits has failed, in this process or in the one before.
+    const isWaiting = view !== undefined && !view.isRunning && view.nextTryAt > now;
+    const hasFailed = view !== undefined && (view.failures > 0 || (isWaiting && !view.life));
+    const trouble = {
+      ...(hasFailed && { text: view.text === "" ? SPENT : view.text }),
+      ...(hasFailed && isWaiting && { nextTryAt: view.nextTryAt }),
+    };
+    if (found !== undefined) return { state: "ready", notAfter: found.notAfter, ...trouble };
+    if (!this.#coverage.isWanted(name)) return { state: "none" };
+    return { state: hasFailed && isWaiting ? "failed" : "pending", ...trouble };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -146,6 +163,20 @@ export class AcmeSource implements CertificateSource {
     this.#next?.[Symbol.dispose]();
     for (const entry of this.#entries.values()) entry.stop.abort();
     await Promise.all(this.#work);
+    await this.#noting;
+  }
+
+  /** What an earlier process left, and which domains get one certificate with their wildcard. */
+  async #decide(): Promise<void> {
+    const { domains, answers, usesWildcards, failures, log } = this.#options;
+    try {
+      this.#past = await failures.load();
+    } catch (error) {
+      log.warn("certificate", `Reading the failed validations failed: ${textOf(error)}`);
+    }
+    if (!usesWildcards) return;
+    for (const domain of domains)
+      if ((await answers.dns?.serves(domain)) !== false) this.#coverage.useWildcard(domain);
   }
 
   /** Makes sure that the certificate that is to cover a name is there or on its way. */
@@ -200,7 +231,16 @@ export class AcmeSource implements CertificateSource {
     entry.isOpening = false;
     if (this.#entries.get(entry.id) !== entry) return;
     this.#schedule.add(entry.id, life, this.#now());
-    if (life !== undefined) this.#tell(entry);
+    this.#schedule.remember(entry.id, this.#past.get(entry.id) ?? []);
+    if (life === undefined) return;
+    this.#tell(entry);
+    const level = this.#options.domains.includes(entry.names[0] ?? "") ? "info" : "debug";
+    log.write(level, "certificate", `${this.#describe(entry, life)}`, { name: entry.id });
+  }
+
+  #describe({ names }: Entry, { notAfter }: Life): string {
+    const days = Math.floor((notAfter - this.#now()) / 86_400_000);
+    return `${names.join(" and ")}, expires in ${days} days`;
   }
 
   /** Serves a stored pair where it is good; undefined where it is not. */
@@ -239,6 +279,7 @@ export class AcmeSource implements CertificateSource {
       const entry = this.#entries.get(id);
       if (entry === undefined) continue;
       if (what === "order") {
+        if (!this.#isGranted(entry)) continue;
         this.#schedule.begin(id);
         this.#run(() => this.#order(entry));
       } else {
@@ -255,6 +296,16 @@ export class AcmeSource implements CertificateSource {
     // Due and yet not begun: all places are taken, and each that gets free looks again.
     const delay = next <= now ? LOOK_MS : Math.min(next - now, LOOK_MS);
     this.#next = this.#options.later(delay, () => this.#look());
+  }
+
+  /** Forgets names that nobody has any more; false where none is left that this certificate is for. */
+  #isGranted({ id }: Entry): boolean {
+    const { domains, isGranted } = this.#options;
+    for (const name of [...this.#coverage.wanted]) {
+      if (this.#coverage.lineOf(name).id !== id) continue;
+      if (!domains.includes(name) && !isGranted(name)) this.unwant(name);
+    }
+    return this.#entries.has(id);
   }
 
   #run(work: () => Promise<void>): void {
@@ -277,11 +328,8 @@ export class AcmeSource implements CertificateSource {
       this.#schedule.succeeded(entry.id, life, this.#now());
       entry.isUnsaved = true;
       await this.#save(entry);
-      const days = Math.floor((life.notAfter - this.#now()) / 86_400_000);
-      const names = entry.names.join(" and ");
-      log.info("certificate", `${names}, ${isRenewal ? "renewed, " : ""}expires in ${days} days`, {
-        name: entry.id,
-      });
+      const how = isRenewal ? "renewed: " : "";
+      log.info("certificate", `${how}${this.#describe(entry, life)}`, { name: entry.id });
       this.#checkClock(entry.id, life);
       this.#settleWildcard(entry, true);
     } catch (error) {
@@ -311,7 +359,7 @@ export class AcmeSource implements CertificateSource {
         signal.throwIfAborted();
         // Whatever else the CA or the way to it does would do the same to the next challenge.
         if (!(error instanceof ChallengeError)) throw error;
-        if (error.isValidation) this.#schedule.validationFailed(entry.id, this.#now());
+        if (error.isValidation) this.#noteFailure(entry.id);
         const { challenge } = error;
         // That nothing else is offered says less than how the last one failed.
         if (challenge === undefined) throw last ?? error;
@@ -320,6 +368,19 @@ export class AcmeSource implements CertificateSource {
       }
     }
     throw last ?? this.#impossible(entry);
+  }
+
+  #noteFailure(id: string): void {
+    const { failures, log } = this.#options;
+    this.#schedule.validationFailed(id, this.#now());
+    this.#noting = this.#noting.then(async () => {
+      try {
+        await failures.save(this.#schedule.failedValidations(this.#now()));
+      } catch (error) {
+        // Counted in memory all the same.
+        log.debug("certificate", `Storing the failed validations failed: ${textOf(error)}`);
+      }
+    });
   }
 
   async #types(entry: Entry): Promise<ChallengeType[]> {

@@ -5,6 +5,8 @@ export const FAILING_REQUESTS = 10;
 export const WINDOW_MS = 60_000;
 /** So many failures within a window make a CA a failing one, even where it succeeds in between: a rejected nonce now and then is ordinary. */
 const FAILURES = 3;
+/** So many good answers in a row, and several requests may be under way at a time. */
+const STREAK = 5;
 
 /** How a request ended. A rejected `nonce` is worth another try at once; `failed` is everything else that is no good answer. */
 export type Outcome = "good" | "nonce" | "failed";
@@ -12,16 +14,17 @@ export type Outcome = "good" | "nonce" | "failed";
 /**
  * The requests to one CA within the last minute.
  *
- * A CA that has not answered well within this minute is asked by one request at a time: it would be unkind to learn from
- * thirty orders at once that it is down.
+ * A CA is asked by one request at a time until it has answered some in a row well, and again after a minute without an
+ * answer: it would be unkind to learn from thirty orders at once that it is down.
  */
 export class CaBudget {
   /** When requests began, and when some ended badly; oldest first, not older than a window, never more than that many. */
   #begun: number[] = [];
   #bad: number[] = [];
   #outstanding = 0;
-  /** When it last answered well. */
+  /** When it last answered well, and how often in a row. */
   #provenAt = Number.NEGATIVE_INFINITY;
+  #streak = 0;
 
   /** Requests that have no answer yet. */
   get outstanding(): number {
@@ -32,13 +35,16 @@ export class CaBudget {
   isFailing(now: number): boolean {
     this.#forget(now);
     const isProven = this.#provenAt <= now && now - this.#provenAt < WINDOW_MS;
+    if (!isProven) this.#streak = 0;
     return !isProven || this.#bad.length >= FAILURES;
   }
 
   /** Milliseconds until the next request may begin; 0: now. Infinity: when one that is under way has ended. */
   delay(now: number): number {
-    if (!this.isFailing(now)) return 0;
+    const isFailing = this.isFailing(now);
+    if (!isFailing && this.#streak >= STREAK) return 0;
     if (this.#outstanding > 0) return Number.POSITIVE_INFINITY;
+    if (!isFailing) return 0;
     const tenth = this.#begun.at(-FAILING_REQUESTS);
     return tenth === undefined ? 0 : Math.max(0, tenth + WINDOW_MS - now);
   }
@@ -60,8 +66,11 @@ export class CaBudget {
   /** An answer that came, but not the one that was waited for: an order that stays pending. */
   note(outcome: Outcome, now: number): void {
     this.#forget(now);
-    if (outcome === "good") this.#provenAt = now;
-    else {
+    if (outcome === "good") {
+      this.#provenAt = now;
+      this.#streak += 1;
+    } else {
+      this.#streak = 0;
       if (outcome === "failed") this.#provenAt = Number.NEGATIVE_INFINITY;
       this.#bad.push(now);
       if (this.#bad.length > FAILURES) this.#bad.shift();

@@ -11,8 +11,8 @@ export type ChallengeType = (typeof CHALLENGE_TYPES)[number];
 
 /** Puts TXT records where the CA will look for them. */
 export interface DnsAnswers {
-  /** True where a provider edits the zone of this name. */
-  serves(name: string): Promise<boolean>;
+  /** True where a provider edits the zone of this name; undefined where it cannot be asked now. */
+  serves(name: string): Promise<boolean | undefined>;
   /**
    * Adds a value to the TXT records of a name, and resolves when every server of the zone shows it.
    *
@@ -82,7 +82,7 @@ export class ChallengeAnswers {
 
   /** Challenge types that could do for a name, the best one first. */
   async possible(name: string): Promise<ChallengeType[]> {
-    const byDns = (await this.dns?.serves(name)) === true;
+    const byDns = this.dns !== undefined && (await this.dns.serves(name)) !== false;
     if (name.startsWith("*.")) return byDns ? ["dns-01"] : [];
     return CHALLENGE_TYPES.filter((type) =>
       type === "dns-01" ? byDns : type === "http-01" ? this.isHttpOn : true,

@@ -1,4 +1,5 @@
 // This file is the conversation with one CA: its directory, nonces, signed requests. RFC 8555 §6, §7.1, §7.2.
+import { waitUnless } from "../source.ts";
 import type { AccountKey } from "./jose.ts";
 import { AcmeError, refusedBy } from "./problem.ts";
 import { type CaReply, type CaTransport, parseJson } from "./transport.ts";
@@ -30,6 +31,7 @@ export class AcmeClient {
   readonly #directoryUrl: string;
   readonly #key: AccountKey;
   #directory: { readonly value: Directory; readonly at: number } | undefined;
+  #asking: Promise<Directory> | undefined;
   #nonces: string[] = [];
   /** URL of the account, once there is one. */
   account: string | undefined;
@@ -49,7 +51,19 @@ export class AcmeClient {
     const known = this.#directory;
     const age = known === undefined ? 0 : this.transport.now - known.at;
     if (known !== undefined && age >= 0 && age < DIRECTORY_MS) return known.value;
-    const value = await readDirectory(this.#directoryUrl, this.transport, signal);
+    // Orders that start together share the question and its answer. Whoever asked may leave; then the next one asks.
+    while (this.#asking !== undefined) {
+      try {
+        return await waitUnless(this.#asking, signal);
+      } catch (error) {
+        if (error instanceof AcmeError) throw error;
+        signal.throwIfAborted();
+      }
+    }
+    this.#asking = readDirectory(this.#directoryUrl, this.transport, signal).finally(() => {
+      this.#asking = undefined;
+    });
+    const value = await this.#asking;
     this.#directory = { value, at: this.transport.now };
     return value;
   }

@@ -21,16 +21,15 @@ export class ProviderAnswers implements DnsAnswers {
     this.#options = options;
   }
 
-  async serves(name: string): Promise<boolean> {
+  async serves(name: string): Promise<boolean | undefined> {
     const { provider, log } = this.#options;
     const bare = name.replace(/^\*\./, "");
     try {
       return (await provider.zoneOf(bare)) !== undefined;
     } catch (error) {
-      // Then the other challenges have their turn.
       const text = `Asking ${provider.name} for the zone of ${bare} failed: ${textOf(error)}`;
       log.warn("certificate", text, { name: bare });
-      return false;
+      return undefined;
     }
   }
 

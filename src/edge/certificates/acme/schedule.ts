@@ -168,6 +168,18 @@ export class Schedule {
     if (line !== undefined) line.failedValidations = [...recent(line, now), now];
   }
 
+  /** What an earlier process has tried in vain: a restart does not make a CA forget. */
+  remember(id: string, failedAt: readonly number[]): void {
+    const line = this.#lines.get(id);
+    if (line !== undefined) line.failedValidations = [...failedAt, ...line.failedValidations];
+  }
+
+  /** Failed validations of this hour, by name. */
+  failedValidations(now: number): ReadonlyMap<string, readonly number[]> {
+    const failed = [...this.#lines].map(([id, line]) => [id, recent(line, now)] as const);
+    return new Map(failed.filter(([, times]) => times.length > 0));
+  }
+
   /** Somebody has changed something: a name that failed is tried again now, as far as its validations of this hour allow. */
   retry(id: string, now: number): void {
     const line = this.#lines.get(id);

@@ -11,6 +11,7 @@ import { AcmeSource } from "./acme-source.ts";
 import { CaBudget } from "./budget.ts";
 import { Ca } from "./ca.ts";
 import { ChallengeAnswers, type DnsAnswers } from "./challenges.ts";
+import { FailureFile } from "./failure-file.ts";
 import type { ExternalKey } from "./jose.ts";
 import { CertificateStorage } from "./storage.ts";
 import { CaTransport } from "./transport.ts";
@@ -22,6 +23,8 @@ export interface AcmeSetup {
   /** Canonical domains of the edge. */
   readonly domains: readonly string[];
   readonly dns: DnsAnswers | undefined;
+  /** True while a tunnel has the name. */
+  readonly isGranted: (name: string) => boolean;
   readonly table: CertificateTable;
   readonly log: Logger;
 }
@@ -34,7 +37,7 @@ export interface StartedAcme {
 
 /** @throws TunlError `CONFIG_INVALID` for files that cannot be used. */
 export async function startAcme(setup: AcmeSetup): Promise<StartedAcme> {
-  const { acme, stateDirectory, version, domains, dns, table, log } = setup;
+  const { acme, stateDirectory, version, domains, dns, isGranted, table, log } = setup;
   const address = caAddress(acme.directory);
   const answers = new ChallengeAnswers(dns, Date.now);
   const ca = new Ca({
@@ -53,9 +56,11 @@ export async function startAcme(setup: AcmeSetup): Promise<StartedAcme> {
     domains,
     ca,
     storage: new CertificateStorage(stateDirectory),
+    failures: new FailureFile(stateDirectory, address),
     answers,
     challenge: acme.challenge,
     usesWildcards: acme.wildcard === "auto" && dns !== undefined,
+    isGranted,
     table,
     log,
     clock: Date.now,

@@ -66,6 +66,12 @@ describe("budget of a CA", () => {
     budget.begin(0);
     expect(budget.delay(0)).toBe(Number.POSITIVE_INFINITY);
     budget.end("good", 5);
+    // One at a time until five in a row were good.
+    for (let count = 2; count <= 5; count += 1) {
+      budget.begin(5);
+      expect(budget.delay(5)).toBe(Number.POSITIVE_INFINITY);
+      budget.end("good", 5);
+    }
     budget.begin(5);
     budget.begin(5);
     expect([budget.delay(5), budget.outstanding]).toEqual([0, 2]);
@@ -78,8 +84,7 @@ describe("budget of a CA", () => {
 
   test("what was known a minute ago is not known any more", () => {
     const budget = new CaBudget();
-    budget.begin(0);
-    budget.end("good", 0);
+    ask(budget, 5, 1, () => "good", -5);
     budget.begin(WINDOW_MS - 1);
     expect(budget.delay(WINDOW_MS - 1)).toBe(0);
     expect(budget.delay(WINDOW_MS)).toBe(Number.POSITIVE_INFINITY);
