@@ -98,7 +98,13 @@ class Teller implements ConnectorEvents {
 
   edge(host: string, fingerprint: string): void {
     this.#edge = host;
-    const whence = this.#options.join === undefined ? "as saved" : "as in the join line";
+    const { join, token } = this.#options;
+    const whence =
+      join !== undefined
+        ? "as in the join line"
+        : token === undefined
+          ? "as saved"
+          : "as in the token";
     this.#output.log.info("edge", `${host}, key ${fingerprint} ${whence}`, {
       edge: host,
       key: fingerprint,

@@ -57,6 +57,7 @@ export type {
   InviteOptions,
   LogOptions,
   OwnerOptions,
+  TokenSource,
   RepairOptions,
 } from "./types.ts";
 export { formatDuration, formatSize, parseDuration, parseRate, parseSize } from "./units.ts";

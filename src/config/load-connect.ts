@@ -25,6 +25,7 @@ import { places, showPath } from "./paths.ts";
 import { ConfigError } from "./report.ts";
 import type { Problem, Source } from "./report.ts";
 import { Settings, usage } from "./settings.ts";
+import { tokenSource } from "./token-source.ts";
 import type { ConnectorOptions } from "./types.ts";
 import { resolvePath } from "./values.ts";
 
@@ -70,10 +71,11 @@ export function loadConnect(
   const ingress = ingressOf(settings, { given, target, pools });
   const typedCredentials = settings.text("credentials");
   const credentials = given?.file.credentials;
+  const token = tokenSource(settings, input.surroundings.environment, given?.file.token);
   if (given !== undefined) {
     given.problems.push(...settings.problems, ...pools.problems);
-    if (typedCredentials === undefined && settings.text("join") === undefined)
-      given.problems.push(...judgeCredentials(given.file, found.home));
+    const isSure = typedCredentials ?? settings.text("join") ?? token;
+    if (isSure === undefined) given.problems.push(...judgeCredentials(given.file, found.home));
     if (given.problems.some(({ severity }) => severity === "error"))
       throw new ConfigError(given.source, given.problems);
   }
@@ -81,9 +83,11 @@ export function loadConnect(
   const options: ConnectorOptions = {
     version: VERSION,
     ingress,
-    join: joinLine(settings),
+    join: token === undefined ? joinLine(settings) : undefined,
+    token,
     edge: settings.address("edge"),
     tunnel: settings.text("tunnel"),
+    isTunnelTyped: isTyped(settings, "tunnel"),
     credentialsPath: typedCredentials ?? credentials?.file?.path,
     credentialsText: typedCredentials === undefined ? credentials?.contents : undefined,
     fingerprint: given?.file.fingerprint,

@@ -73,6 +73,10 @@ export interface Option {
   /** As a user would write it; absent = no value, which `about` explains. */
   readonly default?: string;
   readonly isRepeatable?: boolean;
+  /** `-` is a value too: standard input. */
+  readonly canBeInput?: boolean;
+  /** The flag is refused, its variable is read. */
+  readonly isVariableOnly?: boolean;
   /** `off` is a value too. */
   readonly canBeOff?: boolean;
   /** `auto` is a value too, and the default: the program decides. */

@@ -50,6 +50,30 @@ export const CONNECT_OPTIONS: readonly Option[] = [
   },
   {
     ...BUILT,
+    flag: "token-file",
+    commands: CONNECT,
+    kind: "path",
+    placeholder: "FILE|-",
+    canBeInput: true,
+    about:
+      "Static token of tunl tunnel token, from a file of mode 0600 or standard input; the variable TUNL_TOKEN holds one itself",
+  },
+  {
+    flag: "token",
+    commands: CONNECT,
+    kind: "text",
+    about: "",
+    phase: 1,
+    isBuilt: false,
+    isVariableOnly: true,
+    refusal: {
+      message:
+        "--token is refused: other users of this machine can read the arguments of a process",
+      hint: "Write the token into a file of mode 0600, and name it with --token-file or TUNL_TOKEN_FILE",
+    },
+  },
+  {
+    ...BUILT,
     flag: "name",
     commands: CONNECT,
     kind: "label",

@@ -1,18 +1,12 @@
 // This file is the rows of the option table that this build does not have: known names, refused by name. product.md, first paragraph.
 import { CONNECT, EDGE } from "./option.ts";
-import type { CommandName, Option, Refusal } from "./option.ts";
-
-const NO_TOKENS: Refusal = {
-  message: "Static tokens are not in this build yet",
-  hint: "Join with a line of tunl edge invite",
-};
+import type { CommandName, Option } from "./option.ts";
 
 /** Known flags that this build does not have: names, not yet rows. */
 export const LATER_FLAGS: readonly Option[] = [
   ...laterFlags(1, EDGE, "resume"),
   ...laterFlags(2, EDGE, "metrics dashboard trusted-proxy proxy-protocol tcp-ports udp-ports"),
   ...laterFlags(1, CONNECT, "links ha proxy"),
-  ...laterFlags(1, CONNECT, "token-file token", NO_TOKENS),
   ...laterFlags(
     2,
     CONNECT,
@@ -32,12 +26,7 @@ export const LATER_KEYS: readonly Option[] = [
   ...laterKeys(3, "store"),
 ];
 
-function laterFlags(
-  phase: 1 | 2 | 3,
-  commands: readonly CommandName[],
-  names: string,
-  refusal?: Refusal,
-): Option[] {
+function laterFlags(phase: 1 | 2 | 3, commands: readonly CommandName[], names: string): Option[] {
   return names.split(" ").map((flag) => ({
     flag,
     commands,
@@ -45,7 +34,6 @@ function laterFlags(
     about: "",
     phase,
     isBuilt: false,
-    ...(refusal && { refusal }),
   }));
 }
 

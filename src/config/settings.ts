@@ -182,10 +182,10 @@ export class Settings {
   }
 }
 
-/** Variables of flags that this build does not have, and a token that is a secret in the wrong hands. */
+/** Variables of flags that this build does not have. */
 function refuseVariables({ command, environment }: SettingsInput): void {
   for (const option of optionsOf(command)) {
-    if (option.isBuilt) continue;
+    if (option.isBuilt || option.isVariableOnly) continue;
     const variable = variableOf(option.flag as string);
     const set = environment[variable];
     if (set === undefined || set === "") continue;

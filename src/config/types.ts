@@ -118,6 +118,12 @@ export interface EdgeOptions {
   readonly accessLog: boolean;
 }
 
+/** Where a static token stands. */
+export type TokenSource =
+  | { readonly kind: "text"; readonly name: string; readonly text: string }
+  | { readonly kind: "file"; readonly path: string }
+  | { readonly kind: "stdin" };
+
 /** What a connector runs with. */
 export interface ConnectorOptions {
   readonly version: string;
@@ -125,9 +131,13 @@ export interface ConnectorOptions {
   readonly ingress: IngressOptions;
   /** A join line as typed: a secret until it was used. */
   readonly join: string | undefined;
+  /** Wins over credentials of any kind. */
+  readonly token: TokenSource | undefined;
   readonly edge: Address | undefined;
   /** Name or UUID. */
   readonly tunnel: string | undefined;
+  /** True: it was typed, so no key of another tunnel will do; a file may name one and hold the key of another. */
+  readonly isTunnelTyped: boolean;
   readonly credentialsPath: string | undefined;
   /** Text of a key file, from `credentials-contents`; wins over the path. */
   readonly credentialsText: string | undefined;

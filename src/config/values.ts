@@ -52,6 +52,7 @@ const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
  */
 export function readValue(option: Option, text: string, base: PathBase): Reading {
   if (option.canBeOff && OFF.has(text)) return { value: "off" };
+  if (option.canBeInput && text === "-") return { value: "-" };
   if (option.canBeAuto && text === "auto") return { value: "auto" };
   if (text === "") return { expected: expectedForm(option) };
   const value = read(option, text, base);

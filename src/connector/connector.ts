@@ -28,7 +28,7 @@ import { Troubles } from "./trouble.ts";
 import { refuseTooManyNames, warningsFor } from "./unserved.ts";
 import { type Readiness, Uplink } from "./uplink.ts";
 import { fitName } from "./wished-name.ts";
-import { findIdentity, type Identity } from "./who.ts";
+import { findIdentity, type Identity, otherTunnel } from "./who.ts";
 
 export interface Connector extends AsyncDisposable {
   /** Rejects with the TunlError that ends this process; resolves after `drain` or disposal. */
@@ -127,10 +127,7 @@ class RunningConnector implements Connector {
   }
 
   async start(): Promise<void> {
-    const { controlPath } = this.#options;
-    this.#control = await serveControlSocket(controlPath, async (name) =>
-      name === "status" ? this.#status() : undefined,
-    );
+    this.#control = await this.#listen();
     this.#events.edge(this.#identity.host, this.#identity.fingerprint);
     for (const warning of warningsFor(this.#options.ingress)) this.#events.notice(warning);
     if ((this.#options.mostLinks ?? 1) > 1)
@@ -141,6 +138,21 @@ class RunningConnector implements Connector {
       () => this.#done.resolve(),
       (error: unknown) => this.#failed(error),
     );
+  }
+
+  /** In a container nothing may be writable, and with a token nothing has to be: then nobody asks for the status. */
+  async #listen(): Promise<ControlSocket | undefined> {
+    const { controlPath, token } = this.#options;
+    try {
+      return await serveControlSocket(controlPath, async (name) =>
+        name === "status" ? this.#status() : undefined,
+      );
+    } catch (error) {
+      const isLocal = error instanceof TunlError && error.code === "SOCKET_FAILED";
+      if (token === undefined || !isLocal) throw error;
+      this.#events.notice(`tunl status cannot ask this process: ${error.message}`);
+      return undefined;
+    }
   }
 
   get inProgress(): number {
@@ -250,7 +262,12 @@ class RunningConnector implements Connector {
   }
 
   #up(session: Session, readiness: Readiness, rttMs: number): void {
-    this.#tunnel = readiness.tunnel.name;
+    const { id, name } = readiness.tunnel;
+    this.#tunnel = name;
+    const { tunnel: wanted, isTunnelTyped, token } = this.#options;
+    // A token has no name in it; this is the first to be heard of it.
+    if (token !== undefined && isTunnelTyped && wanted !== id && wanted !== name)
+      return this.#done.reject(otherTunnel("The token", name, wanted));
     this.#events.connected(1, Math.round(rttMs * 10) / 10);
     this.#announce(session, readiness.domains[0] ?? "");
   }

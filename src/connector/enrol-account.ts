@@ -55,6 +55,7 @@ export async function enrolAccount(
       return await link({ kind: "enrol", code: line.code, name: fitName(enrolment.label) });
     } catch (refusal) {
       if (refusalCode(refusal) !== "AUTH_FAILED") throw refusal;
+      if (prepared.state === "pending" && prepared.isNew) throw refusedLine("account", refusal);
       // The line is refused, but its key may be registered already: the reply to an earlier ENROLL was lost.
       return await authenticate().catch((error: { code?: unknown }) => {
         throw error.code === "KEY_REFUSED" ? refusedLine("account", refusal) : error;

@@ -2,6 +2,7 @@
 import { randomBytes } from "node:crypto";
 import type { Deadlines } from "../deadlines.ts";
 import { TunlError } from "../errors.ts";
+import type { SigningKey } from "../identity/index.ts";
 import {
   type ConnectedLink,
   connectLink,
@@ -66,6 +67,9 @@ export interface UplinkEvents {
 
 /** A refusal that lasts is asked about again this often by a process that once had a session, ms. */
 const REFUSED_RETRY_MS = 30_000;
+/** After the end of a key its file is looked at for so long, and so often, ms. */
+const RENEWED_MS = 2_000;
+const RENEWED_STEP_MS = 100;
 
 export class Uplink {
   readonly #options: UplinkOptions;
@@ -79,11 +83,13 @@ export class Uplink {
   /** AUTH instead of ENROLL: the key is registered, or may be because the reply to an earlier ENROLL was lost. */
   #claimsKey: boolean;
   #hadSession = false;
+  #key: SigningKey;
   #lastGood: string | undefined;
 
   constructor(options: UplinkOptions, events: UplinkEvents) {
     this.#options = options;
     this.#events = events;
+    this.#key = options.identity.key;
     this.#isEnrolled = options.identity.enrolment === undefined;
     this.#claimsKey = this.#isEnrolled;
   }
@@ -150,10 +156,11 @@ export class Uplink {
       signal: this.#abort.signal,
     });
     const { enrolment } = identity;
+    if (this.#hadSession) await this.#isRenewed();
     const link = await connectLink(socket, {
       fingerprint: identity.fingerprint,
       edgeName: identity.host,
-      key: identity.key,
+      key: this.#key,
       claim:
         this.#claimsKey || enrolment === undefined
           ? { kind: "auth", replaces: this.#lastSession }
@@ -214,12 +221,35 @@ export class Uplink {
     const isFault = name !== undefined && SESSION_CODES[name].effect === "slow";
     this.#backoff.linkLost(performance.now(), isFault);
     if (this.#abort.signal.aborted) return undefined;
+    // The key ended because another one is in its place: that one goes on.
+    const isRenewed = name === "REVOKED" && (await this.#waitForRenewed());
     this.#events.down(
       name === undefined ? end.message : `The edge closed the session with ${name}`,
     );
-    return name !== undefined && SESSION_CODES[name].effect === "stop"
+    return name !== undefined && SESSION_CODES[name].effect === "stop" && !isRenewed
       ? new RefusedForGood(refusedError(name, this.#owner))
       : undefined;
+  }
+
+  /** `tunl tunnel rotate --overlap 0` ends the old key a moment before it can write the new one. */
+  async #waitForRenewed(): Promise<boolean> {
+    const { reread } = this.#options.identity;
+    const until = performance.now() + RENEWED_MS;
+    while (reread !== undefined && !this.#abort.signal.aborted && performance.now() < until) {
+      if (await this.#isRenewed()) return true;
+      await this.#sleep(RENEWED_STEP_MS);
+    }
+    return false;
+  }
+
+  /** Takes the key of the file; true if it is another one than before. */
+  async #isRenewed(): Promise<boolean> {
+    // A file that cannot be read now says nothing against the key in memory.
+    const found = await this.#options.identity.reread?.().catch(() => undefined);
+    if (found === undefined || Buffer.compare(found.publicKey, this.#key.publicKey) === 0)
+      return false;
+    this.#key = found;
+    return true;
   }
 
   /** What a failed attempt means: thrown when this process must end, returned when it tries again, undefined for another way at once. */

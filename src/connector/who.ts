@@ -1,8 +1,9 @@
 // This file is whom a connector is: which edge, which key, and whether that key is still to be enrolled. product.md §1.1, §5.
-import type { ConnectorOptions } from "../config/index.ts";
+import type { ConnectorOptions, TokenSource } from "../config/index.ts";
 import { TunlError } from "../errors.ts";
 import {
   EdgeDirectory,
+  type EdgeRecord,
   listEdges,
   parseJoinLine,
   parseTunnel,
@@ -11,6 +12,20 @@ import {
   type SigningKey,
   type TunnelCredentials,
 } from "../identity/index.ts";
+import { readToken } from "./token-identity.ts";
+
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The key is of another tunnel than the one that was typed. */
+export function otherTunnel(what: string, is: string, wanted: string | undefined): TunlError {
+  return new TunlError(
+    "BAD_CREDENTIALS",
+    `${what} is a key of tunnel "${is}", and the one to run is "${wanted}"`,
+    {
+      hint: `Run tunnel "${is}", or leave out what names its key, so that the key of "${wanted}" is looked up`,
+    },
+  );
+}
 
 /** The identity of one uplink. */
 export interface Identity {
@@ -23,6 +38,8 @@ export interface Identity {
   readonly enrolment: { readonly pending: PendingKey; readonly code: Uint8Array } | undefined;
   /** Name of the tunnel, once known. */
   readonly tunnel: string | undefined;
+  /** The key as its file has it now, which `tunl tunnel rotate` may have renewed; undefined where no file holds it. */
+  readonly reread?: () => Promise<SigningKey | undefined>;
 }
 
 const NOT_JOINED_HINT =
@@ -50,19 +67,12 @@ export async function findIdentity(
 
 async function identityOf(options: ConnectorOptions, wallClock: number): Promise<Identity> {
   if (options.join !== undefined) return fromLine(options, options.join, wallClock);
+  if (options.token !== undefined) return fromToken(options, options.token);
   const { credentialsText, credentialsPath } = options;
   if (credentialsText !== undefined)
     return fromText(options, credentialsText, "credentials-contents");
   if (credentialsPath !== undefined) return fromFile(options, credentialsPath);
-  const { host, port } = options.edge ?? (await lastEdge(options));
-  const directory = new EdgeDirectory(options.edgesDirectory, host ?? "localhost", port);
-  const edge = await directory.readEdge();
-  if (edge === undefined) {
-    throw new TunlError("NOT_JOINED", `This machine has not joined ${host}`, {
-      hint: NOT_JOINED_HINT,
-    });
-  }
-  return fromCredentials(directory, await chooseTunnel(directory, options.tunnel ?? edge.tunnel));
+  return fromDirectory(options);
 }
 
 async function fromLine(
@@ -92,6 +102,15 @@ async function fromLine(
   };
 }
 
+/** Nothing but the token: where a machine never joined, nothing is written either. */
+async function fromToken(options: ConnectorOptions, source: TokenSource): Promise<Identity> {
+  const { host, port, fingerprint, key, tunnel } = await readToken(source, options);
+  if (options.isTunnelTyped && UUID.test(options.tunnel ?? "") && options.tunnel !== tunnel)
+    throw otherTunnel("The token", tunnel, options.tunnel);
+  const directory = new EdgeDirectory(options.edgesDirectory, host, port);
+  return { host, port, fingerprint, key, directory, enrolment: undefined, tunnel: undefined };
+}
+
 async function fromFile(options: ConnectorOptions, path: string): Promise<Identity> {
   const text = await readSecret(path);
   if (text === undefined) {
@@ -99,12 +118,26 @@ async function fromFile(options: ConnectorOptions, path: string): Promise<Identi
       hint: NOT_JOINED_HINT,
     });
   }
-  return fromText(options, text, path);
+  const { directory, credentials } = readText(options, text, path);
+  return fromCredentials(directory, credentials, path);
+}
+
+function fromText(options: ConnectorOptions, text: string, name: string): Identity {
+  const { directory, credentials } = readText(options, text, name);
+  const { reread: _noFile, ...identity } = fromCredentials(directory, credentials);
+  return identity;
 }
 
 /** @param name Where the text stood, for errors. */
-function fromText(options: ConnectorOptions, text: string, name: string): Identity {
+function readText(
+  options: ConnectorOptions,
+  text: string,
+  name: string,
+): { readonly directory: EdgeDirectory; readonly credentials: TunnelCredentials } {
   const credentials = parseTunnel(text, name);
+  const { tunnel = credentials.tunnel, isTunnelTyped } = options;
+  if (isTunnelTyped && !isOf(credentials, tunnel))
+    throw otherTunnel(`"${name}"`, credentials.name, tunnel);
   const { host, port } = credentials;
   const { edge } = options;
   if (edge !== undefined && (edge.host !== host || edge.port !== port)) {
@@ -114,48 +147,99 @@ function fromText(options: ConnectorOptions, text: string, name: string): Identi
       { hint: "Leave edge out, or name the credentials of that edge" },
     );
   }
-  return fromCredentials(new EdgeDirectory(options.edgesDirectory, host, port), credentials);
+  return { directory: new EdgeDirectory(options.edgesDirectory, host, port), credentials };
 }
 
-async function lastEdge(options: ConnectorOptions): Promise<{ host: string; port: number }> {
-  const edges = await listEdges(options.edgesDirectory);
-  const last = edges[0];
-  if (last === undefined) {
-    throw new TunlError("NOT_JOINED", "This machine has not joined an edge", {
+/** The keys that lie here: of the edge that was named, or of any, the one joined last first. */
+async function fromDirectory({
+  edge,
+  edgesDirectory,
+  tunnel,
+}: ConnectorOptions): Promise<Identity> {
+  const edges = await listEdges(edgesDirectory);
+  const meant =
+    edge === undefined
+      ? edges
+      : edges.filter(({ host, port }) => host === edge.host && port === edge.port);
+  const [first] = meant;
+  if (first === undefined) {
+    const what = edge === undefined ? "an edge" : edge.host;
+    throw new TunlError("NOT_JOINED", `This machine has not joined ${what}`, {
       hint: NOT_JOINED_HINT,
     });
   }
-  return last;
+  if (tunnel === undefined) {
+    const directory = new EdgeDirectory(edgesDirectory, first.host, first.port);
+    return fromCredentials(directory, await defaultTunnel(directory, first.tunnel));
+  }
+  for (const { host, port } of meant) {
+    const directory = new EdgeDirectory(edgesDirectory, host, port);
+    const found = (await directory.listTunnels()).find((own) => isOf(own, tunnel));
+    if (found !== undefined) return fromCredentials(directory, found);
+  }
+  throw await noKeyOf(tunnel, edge === undefined ? "" : ` of ${edge.host}`, meant, edgesDirectory);
 }
 
-async function chooseTunnel(
+/** The tunnel that the edge's file names, or the only one there is. */
+async function defaultTunnel(
   directory: EdgeDirectory,
   wanted: string | undefined,
 ): Promise<TunnelCredentials> {
   const tunnels = await directory.listTunnels();
-  const found =
-    wanted === undefined
-      ? tunnels[0]
-      : tunnels.find(({ tunnel, name }) => tunnel === wanted || name === wanted);
-  if (found !== undefined && (wanted !== undefined || tunnels.length === 1)) return found;
-  const names = tunnels.map(({ name }) => `"${name}"`).join(", ");
+  const named = tunnels.find(({ tunnel }) => tunnel === wanted);
+  const [only] = tunnels;
+  if (named !== undefined) return named;
+  if (only !== undefined && tunnels.length === 1) return only;
+  if (only === undefined) {
+    const isAccount = (await directory.readAccount()) !== undefined;
+    const hint = isAccount ? "Run tunl tunnel create NAME" : NOT_JOINED_HINT;
+    throw new TunlError("NOT_JOINED", `This machine has no tunnel of ${directory.host}`, { hint });
+  }
   throw new TunlError(
     "NOT_JOINED",
-    wanted === undefined
-      ? `This machine has keys of several tunnels of ${directory.host}: ${names}`
-      : `This machine has no key of tunnel "${wanted}" of ${directory.host}`,
-    { hint: tunnels.length === 0 ? NOT_JOINED_HINT : `Name one of ${names} with --tunnel` },
+    `This machine has keys of several tunnels of ${directory.host}: ${namesOf(tunnels)}`,
+    { hint: `Name one of ${namesOf(tunnels)} with --tunnel` },
   );
 }
 
-function fromCredentials(directory: EdgeDirectory, credentials: TunnelCredentials): Identity {
-  return {
-    host: credentials.host,
-    port: credentials.port,
-    fingerprint: credentials.fingerprint,
-    key: credentials.key,
-    directory,
-    enrolment: undefined,
-    tunnel: credentials.name,
+/** What to do depends on whether this machine may make tunnels, and on what else it has. */
+async function noKeyOf(
+  wanted: string,
+  where: string,
+  edges: readonly EdgeRecord[],
+  edgesDirectory: string,
+): Promise<TunlError> {
+  const directories = edges.map(({ host, port }) => new EdgeDirectory(edgesDirectory, host, port));
+  const others = (await Promise.all(directories.map((each) => each.listTunnels()))).flat();
+  const accounts = await Promise.all(directories.map((each) => each.readAccount()));
+  const isAccount = accounts.some((account) => account !== undefined);
+  const hint = isAccount
+    ? `Run tunl tunnel create ${wanted}; if it exists already (tunl tunnel list), copy its key file here and name it with --credentials`
+    : others.length === 0
+      ? NOT_JOINED_HINT
+      : `Name one of ${namesOf(others)} with --tunnel`;
+  return new TunlError("NOT_JOINED", `This machine has no key of tunnel "${wanted}"${where}`, {
+    hint,
+  });
+}
+
+function namesOf(tunnels: readonly TunnelCredentials[]): string {
+  return tunnels.map(({ name }) => `"${name}"`).join(", ");
+}
+
+function isOf({ tunnel, name }: TunnelCredentials, wanted: string): boolean {
+  return tunnel === wanted || name === wanted;
+}
+
+function fromCredentials(
+  directory: EdgeDirectory,
+  credentials: TunnelCredentials,
+  path = directory.pathOf(credentials.tunnel),
+): Identity {
+  const { host, port, fingerprint, key, name } = credentials;
+  const reread = async (): Promise<SigningKey | undefined> => {
+    const text = await readSecret(path);
+    return text === undefined ? undefined : parseTunnel(text, path).key;
   };
+  return { host, port, fingerprint, key, directory, enrolment: undefined, tunnel: name, reread };
 }

@@ -42,7 +42,12 @@ const TUNNEL_FILE = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json$/;
 /** What a line means here: a key that was enrolled by it already, or one that ENROLL must still bring to the edge. */
 export type Prepared =
   | { readonly state: "known"; readonly credentials: Credentials }
-  | { readonly state: "pending"; readonly pending: PendingKey };
+  | {
+      readonly state: "pending";
+      readonly pending: PendingKey;
+      /** False: an earlier attempt left it behind, so the edge may know it. */
+      readonly isNew: boolean;
+    };
 
 /** What READY said about the owner of the new key. */
 export type Joined =
@@ -149,10 +154,10 @@ export class EdgeDirectory {
     const found = await this.#findPending(kind, codeHash);
     if (found !== undefined) {
       assertSameEdge(line, found.fingerprint);
-      return { state: "pending", pending: found };
+      return { state: "pending", pending: found, isNew: false };
     }
     const pending = await this.#makePending(kind, codeHash, line.fingerprint, now);
-    return { state: "pending", pending };
+    return { state: "pending", pending, isNew: true };
   }
 
   /**

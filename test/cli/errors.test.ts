@@ -177,7 +177,12 @@ const TOPICS: Readonly<Record<string, readonly Case[]>> = {
       "connect 8000 --ca nowhere.pem",
     ].map((line) => ({ line })),
     { line: EDGE, environment: { TUNL_LISTEN: "8443" } },
-    { line: "connect 8000", environment: { TUNL_TOKEN: "tunl_t1_secret" } },
+    {
+      line: `connect 8000 --join ${LINE} --token-file nas.token`,
+      environment: { TUNL_TOKEN: "tunl_t1_secret" },
+    },
+    { line: "connect 8000 --credentials key.json --token-file -" },
+    { line: "connect 8000", environment: { TUNL_TOKEN: "tunl_t1_secret", TUNL_JOIN: LINE } },
     { line: "connect 8000", environment: { TUNL_LINKS: "2" } },
   ],
   "edge-yml": [

@@ -14,7 +14,8 @@ import { ROOT, textOf } from "./text.ts";
 type Rows = readonly (readonly string[])[];
 
 const built = OPTIONS.filter(({ isBuilt }) => isBuilt);
-const later = OPTIONS.filter(({ isBuilt }) => !isBuilt);
+// What is refused for good is no promise.
+const later = OPTIONS.filter(({ isBuilt, isVariableOnly }) => !isBuilt && !isVariableOnly);
 
 function tick(text: string): string {
   return `\`${text}\``;

@@ -39,6 +39,55 @@ function keysOf(homes: readonly string[]): string[] {
   });
 }
 
+/**
+ * Everything an account does, with its tokens used in every way and one of them refused.
+ *
+ * @returns Tokens and lines, and all that was written but the one answer that is a token.
+ */
+async function accountLife(
+  edge: TestEdge,
+  home: string,
+  noise: readonly string[],
+): Promise<{
+  readonly tokens: readonly string[];
+  readonly answers: { readonly lines: readonly string[]; readonly outputs: readonly string[] };
+}> {
+  const outputs: string[] = [];
+  const runs = async (words: readonly string[]): Promise<string> => {
+    const { code, stdout, stderr } = await tunl([...words, ...noise], { home });
+    expect([words.slice(0, 2), code, stderr]).toEqual([words.slice(0, 2), 0, stderr]);
+    outputs.push(stderr);
+    return stdout;
+  };
+  const line = await edge.invite(["--account"]);
+  outputs.push(await runs(["login", line]));
+  outputs.push(await runs(["tunnel", "create", "secrets", "--json"]));
+  const shown = (await runs(["tunnel", "token", "secrets", "--label", "shown"])).trim();
+  const file = join(home, "kept.token");
+  outputs.push(await runs(["tunnel", "token", "secrets", "--label", "kept", "--output", file]));
+  outputs.push(await runs(["tunnel", "rotate", "secrets"]));
+  outputs.push(await runs(["tunnel", "info", "secrets", "--json"]));
+  const used = [
+    ["TUNL_TOKEN", shown],
+    ["TUNL_TOKEN_FILE", file],
+  ].map(async ([name = "", value = ""]) => {
+    const environment = { [name]: value };
+    const words = ["connect", "http_status:204", "--for", "1s", ...noise];
+    const { stdout, stderr } = await tunl(words, { home, environment });
+    outputs.push(stdout, stderr);
+    expect(stderr).toContain("as in the token");
+  });
+  await Promise.all(used);
+  outputs.push(await runs(["tunnel", "rotate", "secrets", "--key", "shown"]));
+  const words = ["connect", "http_status:204", ...noise];
+  const refused = await tunl(words, { home, environment: { TUNL_TOKEN: shown } });
+  expect(refused.code).toBe(4);
+  outputs.push(refused.stdout, refused.stderr);
+  const kept = readFileSync(file, "utf8").trim();
+  outputs.push(await runs(["tunnel", "delete", "secrets", "--yes"]));
+  return { tokens: [shown, kept], answers: { lines: [line], outputs } };
+}
+
 describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
   // Text differs from JSON in quotes only; the long form looks at it too.
   test.each(IS_SLOW ? ["json", "pretty", "text"] : ["json", "pretty"])(
@@ -85,6 +134,13 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       connector.signal("SIGTERM");
       await collect(connector);
       outputs.push(readFileSync(file, "utf8"));
+      const { tokens, answers } = await accountLife(edge, home.path, [
+        ...noise,
+        "--log-format",
+        format,
+      ]);
+      lines.push(...answers.lines);
+      outputs.push(...answers.outputs);
       // Lines that are refused: used by somebody, of a wrong code, half of one, without its flag.
       const [first = ""] = lines;
       const wrong = `${first.slice(0, -26)}${"w".repeat(26)}`;
@@ -97,6 +153,13 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
         ["conect", first],
         ["connect", `http://user:${PASSWORD}@localhost:8000`],
         ["connect", "8000", "--token", first],
+        ["connect", "8000", "--token", tokens[0] as string],
+        ["connect", `http_status:204`, "--tokenfile", tokens[0] as string],
+        ["login", first],
+        ["login", wrong],
+        ["login", first.slice(0, -4)],
+        ["tunnel", "create", first],
+        ["tunnel", "run", first],
       ].map(async (words) => {
         using stranger = new Home();
         const flags = ["--log-format", format, ...noise];
@@ -107,8 +170,9 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       await Promise.all(refused);
       // The damaged half of a code is a secret too: most of the code.
       const codes = codesOf(lines);
+      const ofTokens = tokens.flatMap((token) => [token, token.slice(-60), token.slice(20, 80)]);
       const keys = keysOf([edge.home, home.path]);
-      expect([codes.length, keys.length >= 6]).toEqual([2, true]);
+      expect([codes.length, keys.length >= 12, ofTokens.length]).toEqual([3, true, 6]);
       edge.process.signal("SIGTERM");
       await collect(edge.process);
       const all = outputs.join("\n");
@@ -117,6 +181,7 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       expect(all).toMatch(/enrol|joined/);
       expect(all).toContain("/echo");
       const secrets = [
+        ...ofTokens,
         ...codes,
         ...codes.map((code) => code.slice(0, 20)),
         ...keys,

@@ -47,9 +47,6 @@ export function readConnectorFile(text: string, options: JudgeOptions): Connecto
   const judge = new Judge(options, problems);
   const top: JudgedMap = tree === undefined ? new Map() : judge.map(TOP, tree);
   const ingress = top.get("ingress");
-  const token = top.get("token");
-  if (token !== undefined)
-    judge.later("token", token.nameSpan, "Name a key file with credentials-file", true);
   const edge = top.get("edge");
   if (edge?.tree.kind === "list")
     judge.later("edge with several addresses", edge.tree.span, "Name one");

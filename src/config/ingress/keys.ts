@@ -12,7 +12,7 @@ const SHARED: readonly KeyRow[] = [
     ...row("credentials-contents", value("json"), "The same as JSON text; wins over the file"),
     isSecret: true,
   },
-  { ...row("token-file", PATH, "File with a static token; wins over credentials"), effect: LATER },
+  row("token-file", PATH, "File with a static token; wins over credentials"),
   {
     ...row("token", TEXT, "Static token"),
     effect: {
