@@ -99,10 +99,11 @@ describe("deadlines", () => {
 
 /** Timers of their own: none of them is a deadline on somebody else. */
 const OTHER_TIMERS: Readonly<Record<string, string>> = {
-  "connector/connector.ts": "pauses of a drain; names that are asked for anew",
+  "connector/claims.ts": "names that are asked for again",
+  "connector/connector.ts": "pauses of a drain",
   "connector/edge-link.ts": "the next dial",
   "connector/origin/dial-origin.ts": "the next try of an origin that refuses, after 100 ms",
-  "connector/race.ts": "the head start of an address, 250 ms (RFC 8305)",
+  "connector/race.ts": "the head start of an address, 250 ms (RFC 8305), or its share of the time",
   "connector/uplink.ts": "the next dial",
   "edge/certificates/acme/start-acme.ts": "what is due next",
   "edge/certificates/authority.ts": "renewal",

@@ -75,10 +75,10 @@ export function announce(
       },
       lost,
     });
-    if (typeof call === "string") lost();
+    // Never inside this call: who makes it has nothing of it yet.
+    if (typeof call === "string") queueMicrotask(lost);
     else calls.push(call);
   }
-  if (isLost) withdraw();
   return {
     withdraw: () => {
       withdraw();

@@ -1,6 +1,6 @@
 // This file is the private end put together: identity, uplink, ingress, announcement, control socket; start, drain, stop. product.md §1.1.
 import { type ControlBody, type ControlSocket, serveControlSocket } from "../control-socket.ts";
-import type { ConnectorOptions, IngressOptions } from "../config/index.ts";
+import type { ConnectorOptions } from "../config/index.ts";
 import { Deadlines } from "../deadlines.ts";
 import { readDescriptors, spareDescriptors } from "../descriptors.ts";
 import { TunlError } from "../errors.ts";
@@ -17,7 +17,7 @@ import {
   type StreamEvents,
   totalsOf,
 } from "../session/index.ts";
-import { type Announced, announce, Answers, refusedName } from "./announce.ts";
+import { Claims, ruledHosts } from "./claims.ts";
 import type { ConnectorEvents } from "./events.ts";
 import { SocketAccount } from "./origin/index.ts";
 import { RouteBook } from "./routes.ts";
@@ -43,8 +43,6 @@ export interface Connector extends AsyncDisposable {
 const SILENT_MS = 3_000;
 /** What the edge opened before it heard of our end may come for so long behind its last word, at least, ms. */
 const QUIET_MS = 200;
-/** Names are asked for anew after this, when the call for them ended and the session did not, ms. */
-const ANNOUNCE_AGAIN_MS = 5_000;
 /** How often a drain looks whether it is over, ms. */
 const PAUSE_MS = 50;
 
@@ -81,11 +79,11 @@ class RunningConnector implements Connector {
   readonly #service: OriginService;
   readonly #uplink: Uplink;
   readonly #routes: RouteBook;
+  readonly #claims: Claims;
   readonly #startedAt = new Date();
   readonly #done = Promise.withResolvers<void>();
   #tunnel: string | undefined;
   #control: ControlSocket | undefined;
-  #announced: Announced | undefined;
   #isEnding = false;
 
   constructor(
@@ -119,6 +117,13 @@ class RunningConnector implements Connector {
       troubles: new Troubles({ target: undefined, keepsHost: false, source: "file" }, onTrouble),
     });
     this.#routes = new RouteBook(ingress, events);
+    this.#claims = new Claims({
+      options,
+      routes: this.#routes,
+      events,
+      tunnel: () => this.#tunnel,
+      fail: (error) => this.#done.reject(error),
+    });
     this.#uplink = this.#makeUplink();
   }
 
@@ -169,8 +174,7 @@ class RunningConnector implements Connector {
       // Requests that were on their way before the edge heard of it are still served. When it has answered what we said
       // last, all that it had opened before is here or about to be.
       let quietAt = now + SILENT_MS;
-      const withdrawn = this.#announced?.withdraw() ?? Promise.resolve();
-      void withdrawn.then(() => {
+      void this.#claims.withdraw().then(() => {
         quietAt = performance.now() + Math.max(QUIET_MS, session.stats().rttMs ?? 0);
       });
       // A response counts as finished when the edge has acknowledged its last byte, not when the origin gave it.
@@ -269,45 +273,7 @@ class RunningConnector implements Connector {
     if (token !== undefined && isTunnelTyped && wanted !== id && wanted !== name)
       return this.#done.reject(otherTunnel("The token", name, wanted));
     this.#events.connected(1, Math.round(rttMs * 10) / 10);
-    this.#announce(session, readiness.domains[0] ?? "");
-  }
-
-  #announce(session: Session, domain: string): void {
-    const { name, hosts, ingress } = this.#options;
-    const named = [...(name === undefined ? [] : [`${name}.${domain}`]), ...hosts];
-    const ruled = ruledHosts(ingress);
-    const wanted = [...new Set([...named, ...ruled])];
-    const hasFile = ingress.file !== undefined;
-    // A name of its own is for whoever gave nothing but a TARGET.
-    const random = wanted.length === 0 && !hasFile ? (ingress.rules[0]?.service.url ?? "") : "";
-    const answers = new Answers(wanted.length + (random === "" ? 0 : 1), hasFile);
-    this.#routes.begin();
-    this.#announced = announce(
-      session,
-      { hosts: wanted, random, rest: hasFile },
-      {
-        granted: (host, url) => {
-          answers.granted();
-          this.#routes.granted(host, url);
-        },
-        refused: (host, code, text) => {
-          const ruledBy = ruled.includes(host) ? (this.#tunnel ?? "TUNNEL") : undefined;
-          const error = refusedName(host, code, text, ruledBy);
-          const ending = answers.refused(error);
-          // Every name was refused for good: there is nothing to stay for.
-          if (ending !== undefined) this.#done.reject(ending);
-          else this.#routes.refused(host, error);
-        },
-        certificate: (...told) => this.#routes.certificate(...told),
-        notice: (text) => this.#events.notice(text),
-        lost: () => {
-          if (session.isClosed || session.isDraining) return; // The next session announces again.
-          setTimeout(() => {
-            if (!session.isClosed && !this.#isEnding) this.#announce(session, domain);
-          }, ANNOUNCE_AGAIN_MS).unref();
-        },
-      },
-    );
+    this.#claims.begin(session, readiness.domains[0] ?? "");
   }
 
   #status(): ControlBody {
@@ -335,11 +301,6 @@ class RunningConnector implements Connector {
       bytes: totals.bytes,
     };
   }
-}
-
-/** Names of rules, in their order; a rule for every host has none. */
-function ruledHosts({ rules }: IngressOptions): readonly string[] {
-  return rules.map(({ hostname }) => hostname).filter((host) => host !== "");
 }
 
 /** Time for a look again, or for CLOSE to leave with the next batch. */

@@ -11,9 +11,9 @@ const LEAST_SHARE_MS = 1_000;
 
 /**
  * `racing`: each address has a head start. Else the next starts only when the one before has failed, or took its share of
- * the time for all: an address that does not answer must not use up that of the others.
+ * the time for all, where that is bounded: an address that does not answer must not use up that of the others.
  */
-export type Pace = "racing" | { readonly withinMs: number };
+export type Pace = "racing" | { readonly withinMs: number | undefined };
 
 /** Where to connect: a port on addresses, or a socket file. */
 export type Endpoint =
@@ -93,6 +93,7 @@ class Race {
       this.#turn = setTimeout(() => this.startNext(), HEAD_START_MS);
       return;
     }
+    if (this.#pace.withinMs === undefined) return;
     const error = Object.assign(new Error("its share of the time is over"), { code: "ETIMEDOUT" });
     this.#turn = setTimeout(
       () => this.#attemptFailed(socket, { where, error }),

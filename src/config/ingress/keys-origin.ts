@@ -64,9 +64,9 @@ export const ORIGIN_REQUEST: KeyMap = {
   name: "originRequest",
   isStrict: false,
   rows: [
-    row("connectTimeout", DURATION, "30s", "Connecting to the service"),
-    row("tlsTimeout", DURATION, "10s", "TLS handshake with it"),
-    row("tcpKeepAlive", DURATION, "30s", "Interval of keep-alive probes"),
+    row("connectTimeout", DURATION, "30s", "Connecting to the service; 0s: no limit"),
+    row("tlsTimeout", DURATION, "10s", "TLS handshake with it; 0s: no limit"),
+    row("tcpKeepAlive", DURATION, "30s", "Interval of keep-alive probes; 0s: 15s"),
     row("noHappyEyeballs", BOOLEAN, "false", "Address families are not raced"),
     row(
       "keepAliveConnections",
@@ -74,7 +74,7 @@ export const ORIGIN_REQUEST: KeyMap = {
       "100",
       "Idle connections kept, in all and for one service",
     ),
-    row("keepAliveTimeout", DURATION, "90s", "How long an idle connection is kept"),
+    row("keepAliveTimeout", DURATION, "90s", "How long an idle connection is kept; 0s: no limit"),
     row(
       "httpHostHeader",
       value("host-header", { canBeEmpty: true }),

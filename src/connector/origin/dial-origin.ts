@@ -24,6 +24,8 @@ export const REFUSED_RETRY_MS = 1_000;
 export const REFUSED_PAUSE_MS = 100;
 /** An origin that has refused for this long is down: its answer is immediate. */
 export const REFUSED_DOWN_MS = 10_000;
+/** What Go's dialer does where nothing is said. */
+const TCP_KEEP_ALIVE_MS = 15_000;
 export const NAME_FRESH_MS = 30_000;
 /** When the resolver fails, older answers are better than none. */
 export const NAME_STALE_MS = 300_000;
@@ -32,9 +34,11 @@ export interface OriginDialerOptions {
   readonly target: HttpTarget | UnixTarget;
   /** Absent: plain TCP. */
   readonly tls: OriginTls | undefined;
-  /** Bounds resolving, all addresses and the retries together. */
+  /** Bounds resolving, all addresses and the retries together; 0: the kernel and the visitor's patience do. */
   readonly connectTimeoutMs: number;
+  /** 0: the visitor's patience bounds it. */
   readonly tlsTimeoutMs: number;
+  /** 0: `TCP_KEEP_ALIVE_MS`, as in cloudflared. */
   readonly tcpKeepAliveMs: number;
   /** True: addresses are tried one after the other. */
   readonly noHappyEyeballs: boolean;
@@ -152,7 +156,8 @@ class OriginDial {
         return this.#fail("ORIGIN_UNREACHABLE", text);
       }
       const { noHappyEyeballs, connectTimeoutMs } = this.#dialer.options;
-      const withinMs = connectTimeoutMs - (this.#dialer.now() - this.#startedAt);
+      const elapsed = this.#dialer.now() - this.#startedAt;
+      const withinMs = connectTimeoutMs === 0 ? undefined : connectTimeoutMs - elapsed;
       this.#cancelRace = race(endpoint, noHappyEyeballs ? { withinMs } : "racing", {
         connected: (socket, address) => this.#connected(socket, address),
         failed: (errors) => this.#attemptFailed(errors),
@@ -181,7 +186,8 @@ class OriginDial {
   #connected(socket: Socket, address: Address | undefined): void {
     const { options } = this.#dialer;
     this.#dialer.succeeded(address);
-    if (options.target.kind === "http") socket.setKeepAlive(true, options.tcpKeepAliveMs);
+    if (options.target.kind === "http")
+      socket.setKeepAlive(true, options.tcpKeepAliveMs || TCP_KEEP_ALIVE_MS);
     if (options.tls === undefined) {
       this.#finish();
       this.#events.connected(socket);
@@ -208,6 +214,7 @@ class OriginDial {
 
   #limit(afterMs: number, code: FailureCode, what: string): void {
     this.#deadline?.cancel();
+    if (afterMs === 0) return;
     const text = `${what} ${this.#dialer.options.target.url} timed out after ${afterMs / 1_000} s`;
     this.#deadline = this.#dialer.options.deadlines.schedule(afterMs, () => this.#fail(code, text));
   }

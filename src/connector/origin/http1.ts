@@ -27,6 +27,7 @@ export interface HttpOriginOptions {
   readonly noHappyEyeballs?: boolean;
   /** Most idle connections; 0 turns reuse off. */
   readonly keepAliveConnections?: number;
+  /** 0: until the origin closes it, or another one takes its place. */
   readonly keepAliveTimeoutMs?: number;
   /** True: a body of unknown length is collected (≤ 1 MiB) instead of sent in chunks. */
   readonly disableChunkedEncoding?: boolean;
@@ -87,7 +88,7 @@ export class HttpOrigin implements Origin {
     const pool = new ConnectionPool<OriginConnection>({
       connections: settings.keepAliveConnections,
       account: idle,
-      idleMs: settings.keepAliveTimeoutMs,
+      idleMs: settings.keepAliveTimeoutMs || Number.POSITIVE_INFINITY,
       deadlines,
       now,
     });

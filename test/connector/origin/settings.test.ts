@@ -141,15 +141,20 @@ describe.skipIf(process.platform !== "linux")("tcpKeepAlive", () => {
     throw new Error(`No connection to port ${port}`);
   }
 
-  test.each([30_000, 7_000])("%d ms", async (tcpKeepAliveMs) => {
+  test.each([
+    [30_000, 30],
+    [7_000, 7],
+    // The default of Go's dialer, as in cloudflared.
+    [0, 15],
+  ])("%d ms: probes every %d s", async (tcpKeepAliveMs, interval) => {
     const [server] = (await servers(1)) as [RawServer];
     await using _ = server;
     await using rig = new RuleRig([[`http://127.0.0.1:${server.port}`, { tcpKeepAliveMs }]]);
     await rig.call(0).over();
     const seconds = probeIn(server.port) ?? 0;
-    expect(seconds).toBeLessThanOrEqual(tcpKeepAliveMs / 1_000);
+    expect(seconds).toBeLessThanOrEqual(interval);
     // The test may have been held up meanwhile.
-    expect(seconds).toBeGreaterThan(tcpKeepAliveMs / 1_000 - 5);
+    expect(seconds).toBeGreaterThan(interval - 5);
   });
 });
 
@@ -175,6 +180,47 @@ test.skipIf(noBlackHole !== undefined)(
     expect(await time(true)).toBeGreaterThan(1_050);
   },
 );
+
+describe("a time of 0 is no limit, as in cloudflared", () => {
+  test("connecting, TLS and idle connections", async () => {
+    const { key, cert } = await (await TestCa.make()).leaf(["localhost"]);
+    const tls = createTls({ key, cert, ALPNProtocols: ["http/1.1"] }, answering);
+    // Longer than the shortest limit there is: one step of the wheel and the one it is in.
+    const late = new RawServer((raw) => {
+      raw.pause();
+      setTimeout(() => tls.emit("connection", raw), 700);
+    });
+    await using server = await late.listen({ host: "127.0.0.1" });
+    const none = { connectTimeoutMs: 0, tlsTimeoutMs: 0, keepAliveTimeoutMs: 0, tcpKeepAliveMs: 0 };
+    await using rig = new RuleRig([
+      [`https://127.0.0.1:${server.port}`, { ...none, noTlsVerify: true }],
+      [
+        `https://127.0.0.1:${server.port}`,
+        { ...none, noTlsVerify: true, noHappyEyeballs: true, tlsTimeoutMs: 1 },
+      ],
+    ]);
+    expect((await rig.call(0).over()).text).toBe("ok");
+    expect(rig.services.idleConnections).toBe(1);
+    expect((await rig.call(0).over()).text).toBe("ok");
+    expect(server.sockets).toHaveLength(1);
+    // The same server is too late where there is a limit.
+    expect((await rig.call(1).over()).failed?.code).toBe("ORIGIN_TLS");
+    // Two sweeps of idle connections went by.
+    expect(rig.services.idleConnections).toBe(1);
+  });
+
+  test.skipIf(process.platform !== "linux")("addresses in turn", async () => {
+    // Nobody listens at the first address: it refuses, and the next one has its turn.
+    await using server = await new RawServer(answering).listen({ host: "127.0.0.9" });
+    const hosts = ["127.0.0.1", "127.0.0.9"].map((host) => ({ host, family: 4 as const }));
+    using rig = new Rig(`http://two.test:${server.port}`, {
+      lookup: (_, done) => done(undefined, hosts),
+      noHappyEyeballs: true,
+      connectTimeoutMs: 0,
+    });
+    expect((await rig.call().over()).text).toBe("ok");
+  });
+});
 
 describe("certificates of origins by rule", () => {
   let ca: TestCa;
