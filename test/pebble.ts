@@ -36,7 +36,12 @@ export interface PebbleSetup {
   readonly again?: Pebble;
 }
 
-/** A CA that signs what it could validate. */
+/**
+ * A CA that signs what it could validate.
+ *
+ * For few orders at a time: with dozens the store of pebble 2.4 locks itself up (a reader of its mutex waits behind a
+ * writer that waits for that reader), and no request is answered any more.
+ */
 export class Pebble implements AsyncDisposable {
   /** For `--acme-ca`. */
   readonly directory: string;

@@ -9,7 +9,7 @@ import { decide } from "../../src/edge/listen/front-door.ts";
 import { reachedLimits } from "../../src/limits.ts";
 import { eventually } from "../binary/program.ts";
 import { within } from "../within.ts";
-import { Bench, type BenchSetup, Clock } from "./acme-rig.ts";
+import { Bench, type BenchSetup, Clock, type Way } from "./acme-rig.ts";
 import { ScriptedCa } from "./scripted-ca.ts";
 
 const MINUTE = 60_000;
@@ -69,6 +69,44 @@ describe("ACME by a script", () => {
     ca.script.isUndecided = false;
     await certified(bench, "b.example.com");
   });
+
+  /** Twenty certificates become due while the CA is in trouble; forty minutes later it is back. */
+  async function trouble(way: Way): Promise<void> {
+    const ca = await ScriptedCa.start({
+      life: { notBefore: Date.now(), notAfter: Date.now() + 90 * DAY },
+    });
+    await using bench = await start(ca);
+    const names = Array.from({ length: 20 }, (_, index) => `n${index}.${way}.example.com`);
+    const [first = ""] = names;
+    for (const name of names) bench.source.want(name);
+    await within(Promise.all(names.map((name) => bench.source.ready(name))), "all certificates");
+    const shown = bench.table.find(first);
+    bench.wire.way = way;
+    bench.wire.at.length = 0;
+    bench.clock.skip(80 * DAY);
+    const from = bench.clock.now();
+    for (const name of names) bench.source.retry(name);
+    await eventually(
+      () => (bench.clock.now() - from > 40 * MINUTE ? true : undefined),
+      "forty minutes of the edge's clock",
+    );
+    expect(bench.wire.busiestMinute).toBeLessThanOrEqual(10);
+    // Every name was tried, and more than once where answers come quickly.
+    expect(bench.wire.at.length).toBeGreaterThan(way === "hang" ? 2 : 5);
+    expect(bench.table.find(first)).toBe(shown as never);
+    for (const name of names) expect(bench.source.state(name).state).toBe("ready");
+    expect(bench.messages.at(-1)).toContain("the one there is stays in use");
+    bench.wire.way = "pass";
+    for (const name of names) bench.source.retry(name);
+    await eventually(
+      () => bench.table.find(first) !== shown || undefined,
+      "the renewal after the CA is back",
+    );
+  }
+
+  test("refusing, hanging, down: what is there goes on being served, ten requests a minute in all, and it recovers (R-18)", async () => {
+    await Promise.all([trouble("unreachable"), trouble("refuse"), trouble("hang")]);
+  }, 30_000);
 
   test("the next certificate says which one it replaces, and comes in the window that the CA suggests", async () => {
     const ca = await ScriptedCa.start({ serial: "8f01" });

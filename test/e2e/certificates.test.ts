@@ -5,7 +5,8 @@ import { connect } from "node:tls";
 import { within } from "../within.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { EXTERNAL_ACCOUNT, HAS_PEBBLE, Pebble, quietPort } from "../pebble.ts";
-import { Home, type Running, tunl } from "../binary/tunl.ts";
+import { type Ended, isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
+import { Home, type Running, TUNL, tunl } from "../binary/tunl.ts";
 import { answered, App, CAN_RUN, curl, DOMAIN, type EdgeSetup, TestEdge, Tunnel } from "./rig.ts";
 
 /** The line that says a certificate of this name is there. */
@@ -124,6 +125,42 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
     const down = await tunl(words, { home: home.path });
     expect([down.code, down.stderr.includes("cannot be asked for its terms")]).toEqual([2, true]);
   }, 30_000);
+
+  test.skipIf(!isInstalled("script", "bsdutils"))(
+    "terms are asked for on a terminal, once: no is exit 2, yes is remembered",
+    async () => {
+      using home = new Home();
+      await using pebble = await Pebble.start();
+      writeFileSync(
+        join(home.path, "edge.yml"),
+        `certificates: {caFile: ${pebble.caFile}, directories: ["${pebble.directory}"]}\n`,
+        { mode: 0o600 },
+      );
+      // A port that is taken, so that an edge whose question was answered ends as well: exit 6.
+      using taken = Bun.listen({
+        ...{ hostname: "127.0.0.1", port: 0 },
+        socket: { data: () => undefined },
+      });
+      const words = `edge --domain ${DOMAIN} --listen 127.0.0.1:${taken.port} --http off`.split(
+        " ",
+      );
+      const answer = async (word: string): Promise<Ended> =>
+        run(["sh", "-c", `echo ${word} | script -qefc '${[TUNL, ...words].join(" ")}' /dev/null`], {
+          directory: home.path,
+          environment: { PATH: SEARCH_PATH, HOME: home.path, TUNL_HOME: home.path, TERM: "xterm" },
+        });
+      const question =
+        "Accept its terms of service (data:text/plain,Do%20what%20thou%20wilt)? (Y/n)";
+      const no = await answer("n");
+      expect([no.code, no.stdout.includes(question)]).toEqual([2, true]);
+      const yes = await answer("y");
+      expect([yes.code, yes.stdout.includes(question)]).toEqual([6, true]);
+      const again = await answer("n");
+      expect([again.code, again.stdout.includes(question)]).toEqual([6, false]);
+      expect((await tunl(words, { home: home.path })).code).toBe(6);
+    },
+    30_000,
+  );
 
   test("port 80 taken by somebody else: it is said, and names are proven by other ways", async () => {
     using home = new Home();
