@@ -28,7 +28,7 @@ import {
   startCertificates,
   wantGranted,
 } from "./certificates/index.ts";
-import { startDns } from "./dns/index.ts";
+import { addressesBy, startDns } from "./dns/index.ts";
 import { drainEdge } from "./drain.ts";
 import { createGate } from "./gate.ts";
 import {
@@ -105,12 +105,14 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     await startDns({
       ...{ dns: options.dns, domains, store: state.store, deadlines, log, port: publicPort },
       ...{ linkCertificate: linkCertificate.cert, linkProtocol: LINK_PROTOCOL },
+      onLed: (domain) => source.retry(domain),
     }),
   );
   const started = await startCertificates({
     options,
     domains,
     dns: dns.provider && new ProviderAnswers({ provider: dns.provider, client: dns.client, log }),
+    hasAddress: addressesBy(dns.client),
     isGranted: (name) =>
       state.store.snapshot.ownerOf(name) !== undefined && dns.names.isServed(name),
     table: certificates,

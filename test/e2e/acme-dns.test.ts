@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ProviderAnswers } from "../../src/edge/certificates/acme/dns-answers.ts";
-import { Lookup, Rfc2136 } from "../../src/edge/dns/index.ts";
+import { addressesBy, Lookup, Rfc2136 } from "../../src/edge/dns/index.ts";
 import { Logger, type LogRecord } from "../../src/log.ts";
 import { HAS_NAMED, KEYS, Named } from "../edge/dns/named.ts";
 import { HAS_PEBBLE, Pebble } from "../pebble.ts";
@@ -63,6 +63,20 @@ describe.skipIf(!HAS_PEBBLE || !HAS_NAMED)("DNS-01 with bind9", () => {
     );
     expect(bench.table.covers(`any.${ZONE}`)).toBe(true);
     expect(await named.dig(`_acme-challenge.${ZONE}`, "TXT")).toEqual(['"other"']);
+  });
+
+  test("whether a name has an address is asked of the zone itself; of what nobody can say nothing is concluded", async () => {
+    const servers = { resolvers: [{ host: "127.0.0.1", port: named.port }], areWholeDns: true };
+    const hasAddress = addressesBy(new Lookup({ servers, udpWaitsMs: [200] }));
+    const { signal } = new AbortController();
+    const found = await Promise.all(
+      ["any.example.com", "ns1.example.com", "_acme-challenge.example.com"].map((name) =>
+        hasAddress(name, signal),
+      ),
+    );
+    expect(found).toEqual([true, true, false]);
+    expect(await hasAddress("app.localhost", signal)).toBeUndefined();
+    expect(await hasAddress("app.example.org", signal)).toBeUndefined();
   });
 
   test("a name server that refuses the key: the names are proven by other ways", async () => {

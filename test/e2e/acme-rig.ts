@@ -135,6 +135,7 @@ export interface BenchSetup {
   readonly dns?: DnsAnswers;
   readonly challenge?: ChallengeType | "auto";
   readonly usesWildcards?: boolean;
+  readonly hasAddress?: (name: string) => Promise<boolean | undefined>;
   readonly isGranted?: (name: string) => boolean;
   readonly domains?: readonly string[];
   readonly keyType?: KeyType;
@@ -192,6 +193,7 @@ export class Bench implements AsyncDisposable {
       answers: this.answers,
       challenge: setup.challenge ?? "auto",
       usesWildcards: setup.usesWildcards ?? dns !== undefined,
+      hasAddress: setup.hasAddress ?? (async () => undefined),
       isGranted: setup.isGranted ?? (() => true),
       table: this.table,
       log: new Logger((record) => this.records.push(record), "debug"),

@@ -313,6 +313,27 @@ describe("ACME by a script", () => {
     expect(ca.orders.map(({ names }) => names[0])).toContain("b.example.com");
   });
 
+  test("a name without an address costs the CA nothing, and is ordered as soon as it has one", async () => {
+    const ca = await ScriptedCa.start();
+    const known = new Set<string>();
+    await using bench = await start(ca, {
+      clock: new Clock(1),
+      hasAddress: async (name) => known.has(name),
+    });
+    for (let tries = 0; tries < 5; tries += 1) {
+      expect(await refusal(bench)).toContain("a.example.com has no address");
+      bench.source.retry(NAME);
+    }
+    expect(bench.wire.at).toEqual([]);
+    await eventually(
+      () => bench.source.state(NAME).state === "failed" || undefined,
+      "the end of the last try",
+    );
+    known.add(NAME);
+    bench.source.retry(NAME);
+    await within(bench.source.ready(NAME), "the certificate");
+  });
+
   test("a name that nobody has any more is not ordered again, whoever forgot to say so (R-19)", async () => {
     const ca = await ScriptedCa.start();
     const granted = new Set([NAME, "b.example.com"]);

@@ -95,6 +95,7 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
       settings: `certificates:
   caFile: ${pebble.caFile}
   challenge: http-01
+  minVersion: "1.3"
   eab: {keyId: ${EXTERNAL_ACCOUNT.keyId}, keyFile: ${keyFile}}
 `,
     });
@@ -103,6 +104,12 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
     const stranger = answered(await curl({ ca: pebble.caFile, port: httpPort }, ["-i", url]));
     expect(stranger.status).toBe(404);
     expect(edge.process.output).toContain("agreed to by --yes");
+    // certificates.minVersion is for visitors: an old one is refused, a new one served.
+    const root = { ca: await pebble.rootFile(), port: tlsPort };
+    const page = `https://${DOMAIN}:${tlsPort}/`;
+    expect(answered(await curl(root, ["-i", page])).status).toBe(404);
+    const old = await curl(root, ["--tls-max", "1.2", page]);
+    expect([old.code, old.stderr]).toEqual([35, expect.stringMatching(/alert/i)]);
   }, 30_000);
 
   test("terms that nobody agrees to: exit 2 with their address and what to do, and nothing is listened on", async () => {

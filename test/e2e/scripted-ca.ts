@@ -163,7 +163,7 @@ export class ScriptedCa {
     const challenges = ["http-01", "tls-alpn-01"].map((type) => ({
       ...{ type, url: `${BASE}/challenge/${id}/${type}`, token: "t".repeat(43), status },
       ...(order.failed === type && {
-        error: { type: "urn:ietf:params:acme:error:dns", detail: `No address for ${type}` },
+        error: { type: "urn:ietf:params:acme:error:connection", detail: `No address for ${type}` },
       }),
     }));
     return json(

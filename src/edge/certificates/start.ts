@@ -1,5 +1,6 @@
 // This file is the choice of a certificate source by `certificates.mode`. product.md §7.
 import type { EdgeOptions } from "../../config/index.ts";
+import type { HasAddress } from "../dns/index.ts";
 import type { Logger } from "../../log.ts";
 import type { ChallengeAnswers, DnsAnswers } from "./acme/challenges.ts";
 import { startInternalAuthority } from "./authority.ts";
@@ -23,6 +24,7 @@ export interface CertificateSetup {
   readonly domains: readonly string[];
   /** Answers to DNS-01; undefined without a DNS provider. */
   readonly dns: DnsAnswers | undefined;
+  readonly hasAddress: HasAddress;
   /** True while a tunnel has the name. */
   readonly isGranted: (name: string) => boolean;
   /** Filled by the source. */
@@ -32,7 +34,7 @@ export interface CertificateSetup {
 
 /** @throws TunlError `CERTIFICATE_REFUSED`, `CA_DAMAGED`, `INSECURE_FILE`, `CONFIG_INVALID`. */
 export async function startCertificates(setup: CertificateSetup): Promise<StartedCertificates> {
-  const { options, domains, dns, isGranted, table, log } = setup;
+  const { options, domains, dns, hasAddress, isGranted, table, log } = setup;
   const { certificates, stateDirectory, version } = options;
   const nothing = { rootPemPath: undefined, answers: undefined, begin: () => undefined };
   switch (certificates.mode) {
@@ -54,7 +56,7 @@ export async function startCertificates(setup: CertificateSetup): Promise<Starte
       const { startAcme } = await import("./acme/index.ts");
       const { acme } = certificates;
       const started = await startAcme({
-        ...{ acme, stateDirectory, version, domains, dns, isGranted, table, log },
+        ...{ acme, stateDirectory, version, domains, dns, hasAddress, isGranted, table, log },
       });
       return { ...nothing, ...started, begin: () => started.source.start() };
     }

@@ -14,6 +14,8 @@ export interface DomainCheckOptions {
   readonly domains: readonly string[];
   readonly deadlines: Deadlines;
   readonly log: Logger;
+  /** A domain leads here now. */
+  readonly onLed: (domain: string) => void;
 }
 
 export class DomainCheck implements Disposable {
@@ -76,6 +78,7 @@ export class DomainCheck implements Disposable {
       this.#say(domain, `${names.join(", ")} -> ${to}`, (text) =>
         log.info("dns", text, { names: names.join(", "), addresses: to }),
       );
+      this.#options.onLed(domain);
       return true;
     }
     const texts = wrong.map(({ index }) => found[index]?.text ?? "");

@@ -7,6 +7,7 @@
  *
  * @module
  */
+export { addressesBy, type HasAddress } from "./addresses.ts";
 export type { Answer, DnsClient, ServerAddress, Zone, ZoneServer } from "./client.ts";
 export type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
 export { Exchanges } from "./exchange.ts";

@@ -25,6 +25,8 @@ export interface StartDnsOptions {
   /** PEM of the certificate that links are shown. */
   readonly linkCertificate: string;
   readonly linkProtocol: string;
+  /** A domain of the edge leads here now. */
+  readonly onLed: (domain: string) => void;
 }
 
 export interface EdgeDns extends LeadOptions, Disposable {
@@ -48,7 +50,7 @@ export async function startDns(options: StartDnsOptions): Promise<EdgeDns> {
   await records.start();
   const names = new CustomNames({ store, client, domains, deadlines, log });
   names.start();
-  const check = new DomainCheck({ client, here, domains, deadlines, log });
+  const check = new DomainCheck({ client, here, domains, deadlines, log, onLed: options.onLed });
   return {
     ...{ client, provider, here, records, names, domains },
     checkDomains: () => check.start(),

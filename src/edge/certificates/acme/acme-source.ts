@@ -3,6 +3,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { TunlError } from "../../../errors.ts";
 import { reached } from "../../../limits.ts";
 import type { Logger } from "../../../log.ts";
+import type { HasAddress } from "../../dns/index.ts";
 import { type CertificateTable, contextOf } from "../certificates.ts";
 import {
   certificateFailed,
@@ -33,6 +34,8 @@ export interface AcmeSourceOptions {
   readonly failures: FailureFile;
   readonly answers: ChallengeAnswers;
   readonly challenge: ChallengeType | "auto";
+  /** Whether a name has an address, so that nobody asks the CA to find out. */
+  readonly hasAddress: HasAddress;
   /** True: one wildcard for each domain whose zone can be edited. */
   readonly usesWildcards: boolean;
   /** Asked once more before each order: a name below a `*.x` goes with it, and nobody says so. */
@@ -352,6 +355,8 @@ export class AcmeSource implements CertificateSource {
         reached("failedValidations");
         break;
       }
+      // By DNS-01 a name needs no address.
+      if (types[0] !== "dns-01") await this.#assertAddresses(entry);
       try {
         const wish = { names: entry.names, types, replaces: entry.served?.cert };
         return await this.#options.ca.obtain(wish, signal);
@@ -361,6 +366,8 @@ export class AcmeSource implements CertificateSource {
         if (!(error instanceof ChallengeError)) throw error;
         if (error.isValidation) this.#noteFailure(entry.id);
         const { challenge } = error;
+        // No address, or none that can be found: the next challenge would need it too.
+        if (error.type === "dns" && challenge !== "dns-01") throw error;
         // That nothing else is offered says less than how the last one failed.
         if (challenge === undefined) throw last ?? error;
         last = error;
@@ -368,6 +375,17 @@ export class AcmeSource implements CertificateSource {
       }
     }
     throw last ?? this.#impossible(entry);
+  }
+
+  /** @throws AcmeError for a name that certainly has no address. */
+  async #assertAddresses({ names, stop: { signal } }: Entry): Promise<void> {
+    for (const name of names) {
+      if ((await this.#options.hasAddress(name, signal)) !== false) continue;
+      throw new AcmeError(`${name} has no address, and a CA would look for one`, {
+        ...{ blame: "name", type: "dns" },
+        hint: "Make an address record of the name that leads to this edge",
+      });
+    }
   }
 
   #noteFailure(id: string): void {

@@ -4,6 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { AcmeOptions } from "../../../config/index.ts";
 import { TunlError } from "../../../errors.ts";
 import { readSecret } from "../../../identity/index.ts";
+import type { HasAddress } from "../../dns/index.ts";
 import type { Logger } from "../../../log.ts";
 import type { CertificateTable } from "../certificates.ts";
 import { AccountFile, caAddress } from "./account.ts";
@@ -23,6 +24,7 @@ export interface AcmeSetup {
   /** Canonical domains of the edge. */
   readonly domains: readonly string[];
   readonly dns: DnsAnswers | undefined;
+  readonly hasAddress: HasAddress;
   /** True while a tunnel has the name. */
   readonly isGranted: (name: string) => boolean;
   readonly table: CertificateTable;
@@ -37,7 +39,7 @@ export interface StartedAcme {
 
 /** @throws TunlError `CONFIG_INVALID` for files that cannot be used. */
 export async function startAcme(setup: AcmeSetup): Promise<StartedAcme> {
-  const { acme, stateDirectory, version, domains, dns, isGranted, table, log } = setup;
+  const { acme, stateDirectory, version, domains, dns, hasAddress, isGranted, table, log } = setup;
   const address = caAddress(acme.directory);
   const answers = new ChallengeAnswers(dns, Date.now);
   const ca = new Ca({
@@ -60,6 +62,7 @@ export async function startAcme(setup: AcmeSetup): Promise<StartedAcme> {
     answers,
     challenge: acme.challenge,
     usesWildcards: acme.wildcard === "auto" && dns !== undefined,
+    hasAddress,
     isGranted,
     table,
     log,
