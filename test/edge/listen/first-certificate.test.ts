@@ -36,6 +36,21 @@ describe("first certificate", () => {
     expect([done, first.waiting]).toEqual([MAX_WAITING + 1, 0]);
   });
 
+  test("a step that ends is followed by the next one", async () => {
+    const steps = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let step = 0;
+    const first = new FirstCertificates(() => steps[step]?.promise, deadlines);
+    let isDone = false;
+    first.wait("a.test", () => (isDone = true));
+    for (const expected of [false, true]) {
+      step += 1;
+      steps[step - 1]?.resolve();
+      await Promise.resolve();
+      await Promise.resolve();
+      expect(isDone).toBe(expected);
+    }
+  });
+
   test("nobody waits longer than 10 s, and nobody is answered twice", async () => {
     jest.useFakeTimers();
     try {
