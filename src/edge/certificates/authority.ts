@@ -51,6 +51,7 @@ export class InternalAuthority implements CertificateSource {
   /** Issues run one after the other, so that a grant during a renewal is no race. */
   #work: Promise<void> = Promise.resolve();
   #timer: Timer | undefined;
+  readonly #wanted = new Set<string>();
   /** Names whose first leaf is being made. */
   readonly #arriving = new Map<string, Promise<void>>();
 
@@ -87,7 +88,8 @@ export class InternalAuthority implements CertificateSource {
   }
 
   want(name: string): void {
-    if (this.#options.table.covers(name) || this.#arriving.has(name)) return;
+    this.#wanted.add(name);
+    if (this.#isCovered(name)) return;
     const made = this.grant(name)
       .catch((error: unknown) => {
         const text = `Making the certificate of "${name}" failed`;
@@ -98,11 +100,12 @@ export class InternalAuthority implements CertificateSource {
   }
 
   unwant(name: string): void {
+    this.#wanted.delete(name);
     this.revoke(name);
   }
 
   retry(name: string): void {
-    if (this.#leaves.has(name)) this.want(name);
+    if (this.#wanted.has(name)) this.want(name);
   }
 
   async ready(name: string, signal?: AbortSignal): Promise<void> {

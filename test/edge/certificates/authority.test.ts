@@ -157,6 +157,26 @@ describe("internal authority", () => {
     expect(table.covers("example.com")).toBe(true);
   });
 
+  test("as a source: what is wanted comes, keeps its own leaf beside a wildcard, and is known by its state", async () => {
+    using fixture = await start();
+    const { table, authority } = fixture;
+    authority.want("*.dev.customer.test");
+    expect(authority.state("*.dev.customer.test").state).toBe("pending");
+    await authority.arriving("*.dev.customer.test");
+    authority.want("a.dev.customer.test");
+    await authority.ready("a.dev.customer.test");
+    expect(authority.arriving("a.dev.customer.test")).toBeUndefined();
+    authority.unwant("*.dev.customer.test");
+    expect([table.covers("a.dev.customer.test"), table.covers("b.dev.customer.test")]).toEqual([
+      true,
+      false,
+    ]);
+    expect(authority.state("a.dev.customer.test").state).toBe("ready");
+    expect(authority.state("b.dev.customer.test").state).toBe("none");
+    const error = await refusal(authority.ready("b.dev.customer.test"));
+    expect(error.code).toBe("CERTIFICATE_FAILED");
+  });
+
   test("resolves a second grant only once the first is served", async () => {
     using fixture = await start();
     const first = fixture.authority.grant("shop.customer.test");
