@@ -5,7 +5,8 @@ import { parseTree } from "./document.ts";
 import { checkFile, findFile, readText } from "./files.ts";
 import { readConnectorFile } from "./ingress/file.ts";
 import type { ConnectorFile } from "./ingress/file.ts";
-import { TOP } from "./ingress/keys.ts";
+import { kindOf } from "./ingress/kind.ts";
+import type { FileKind } from "./ingress/kind.ts";
 import {
   CaPools,
   findConnectorFile,
@@ -17,7 +18,6 @@ import {
 import type { IngressOptions } from "./ingress/types.ts";
 import type { LoadInput } from "./load.ts";
 import { loadEdge } from "./load.ts";
-import { OPTIONS } from "./options.ts";
 import { places, showPath } from "./paths.ts";
 import type { Surroundings } from "./paths.ts";
 import type { Problem, Source } from "./report.ts";
@@ -27,7 +27,7 @@ import { resolvePath } from "./values.ts";
 
 /** A file and what is wrong with it. */
 export interface CheckedFile {
-  readonly kind: "edge" | "connector";
+  readonly kind: FileKind;
   readonly source: Source;
   readonly problems: readonly Problem[];
 }
@@ -77,7 +77,7 @@ export function checkConfig(input: LoadInput, named: string | undefined): readon
   const { home } = surroundings;
   if (named !== undefined) {
     const path = resolvePath(named, { directory, home });
-    return [checkAny(path, kindOf(path, readSource(path, surroundings).text), input)];
+    return [checkAny(path, kindAt(path, readSource(path, surroundings).text), input)];
   }
   const edge = findFile(places(surroundings).config, ["edge.yml", "edge.yaml"]);
   const connector = findConnectorFile(surroundings);
@@ -139,7 +139,7 @@ function noIngress(): Problem {
   };
 }
 
-function checkAny(path: string, kind: CheckedFile["kind"], input: LoadInput): CheckedFile {
+function checkAny(path: string, kind: FileKind, input: LoadInput): CheckedFile {
   const source = readSource(path, input.surroundings);
   const problems =
     kind === "edge" ? edgeProblems(path, input) : connectorProblems(path, source, input);
@@ -201,17 +201,9 @@ function judgeMode(path: string, home: string): readonly Problem[] {
   }));
 }
 
-/** By the keys that only one of the two has; the name decides where none or as many of both are there. */
-function kindOf(path: string, text: string): CheckedFile["kind"] {
-  const { tree } = parseTree(text);
-  const names = tree?.kind === "map" ? tree.entries.map(({ name }) => name) : [];
-  const isConnectors = (name: string) => TOP.rows.some((row) => row.name === name);
-  const isEdges = (name: string) =>
-    OPTIONS.some(({ key, keyAlias }) => key?.split(".")[0] === name || keyAlias === name);
-  const connectors = names.filter((name) => isConnectors(name) && !isEdges(name)).length;
-  const edges = names.filter((name) => isEdges(name) && !isConnectors(name)).length;
-  if (connectors !== edges) return connectors > edges ? "connector" : "edge";
-  return isEdgeName(path) ? "edge" : "connector";
+/** The name decides where the keys do not. */
+function kindAt(path: string, text: string): FileKind {
+  return kindOf(parseTree(text).tree) ?? (isEdgeName(path) ? "edge" : "connector");
 }
 
 function chosenPath({ flags, surroundings, directory }: LoadInput): string | undefined {

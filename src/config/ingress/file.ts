@@ -6,12 +6,15 @@ import type { Problem, Span } from "../report.ts";
 import type { Judged, JudgedMap, JudgeOptions } from "./judge.ts";
 import { Judge } from "./judge.ts";
 import { TOP } from "./keys.ts";
+import { kindOf } from "./kind.ts";
 import { oneOrigin, readOneService, warnOfOneService } from "./one-service.ts";
 import type { NamedFile, OriginDraft } from "./origin.ts";
 import { ORIGIN_DRAFT, withKeys } from "./origin.ts";
 import type { RuleDraft } from "./rules.ts";
 import { judgeAccess } from "./judge-origin.ts";
 import { readRules } from "./rules.ts";
+
+const OTHER_FILE = "This is a configuration of the edge, expected one of a connector";
 
 /** What a file says, before the files it names were read. */
 export interface ConnectorFile {
@@ -44,8 +47,11 @@ export interface ConnectorFile {
 export function readConnectorFile(text: string, options: JudgeOptions): ConnectorFile {
   const { tree, problems } = parseTree(text);
   const isReadable = tree !== undefined || problems.length === 0;
+  const isOther = kindOf(tree) === "edge";
   const judge = new Judge(options, problems);
-  const top: JudgedMap = tree === undefined ? new Map() : judge.map(TOP, tree);
+  // Of a file of the other end every key would be told, and no telling would help.
+  if (isOther) judge.error("OTHER_FILE", OTHER_FILE, undefined, "Run tunl edge --config FILE");
+  const top: JudgedMap = tree === undefined || isOther ? new Map() : judge.map(TOP, tree);
   const ingress = top.get("ingress");
   const edge = top.get("edge");
   if (edge?.tree.kind === "list")
@@ -57,7 +63,7 @@ export function readConnectorFile(text: string, options: JudgeOptions): Connecto
   if (hasIngress) {
     rules = readRules(judge, ingress.tree, defaults);
     warnOfOneService(judge, top);
-  } else if (isReadable && (tree === undefined || tree.kind === "map"))
+  } else if (isReadable && !isOther && (tree === undefined || tree.kind === "map"))
     rules = [readOneService(judge, top, defaults)];
   return {
     isReadable,

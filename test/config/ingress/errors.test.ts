@@ -54,7 +54,8 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
   keys: [
     `tunel: a\n${service("http://a")}`,
     `noTLSVerify: true\n${service("http://a")}`,
-    `listen: ":443"\n${service("http://a")}`,
+    'domains: [example.com]\nlisten: ":443"\n',
+    `listen: ":443"\ntunnel: a\n${service("http://a")}`,
     `ipRules: []\n${service("http://a")}`,
     `notlsverify: true\n${service("http://a")}`,
     `${Array.from({ length: 220 }, (_, index) => `k${index}: 1`).join("\n")}\nacess: {}\n${service("http://a")}`,

@@ -27,7 +27,20 @@ function origin(text: string): OriginRequestOptions {
   return (rule as IngressRule).originRequest;
 }
 
+/** Flags that cloudflared (2026-08) reads from a file too, and its keys without a flag: found in its source. */
+const KEYS_OF_CLOUDFLARED =
+  "access-key-id api-ca-key api-email api-key api-url autoupdate-freq bastion bucket-name cacert compression-quality credentials-contents credentials-file dial-edge-timeout dns-resolver-addrs edge edge-bind-address edge-ip-version features grace-period ha-connections heartbeat-count heartbeat-interval hello-world host-key-path hostname http-host-header http2-origin icmpv4-src icmpv6-src id ingress is-autoupdated label lb-pool local-ssh-port log-directory logfile loglevel management-diagnostics management-hostname match-sni-to-host max-active-flows max-edge-addr-retries max-fetch-size metrics metrics-update-freq name no-autoupdate no-chunked-encoding no-prechecks no-tls-verify origin-ca-pool origin-server-name originRequest origincert output pidfile post-quantum protocol proxy-address proxy-connect-timeout proxy-connection-timeout proxy-expect-continue-timeout proxy-keepalive-connections proxy-keepalive-timeout proxy-no-happy-eyeballs proxy-port proxy-tcp-keepalive proxy-tls-timeout quic-connection-level-flow-control-limit quic-disable-pmtu-discovery quic-stream-level-flow-control-limit quick-service region region-name retries rpc-timeout s3-url-host secret-id service-op-ip session-token socks5 ssh-idle-timeout ssh-max-timeout ssh-server stdin-control tag token token-file trace-output transport-loglevel tunnel ui unix-socket url use-reconnect-token warp-routing write-stream-timeout";
+const ORIGIN_KEYS_OF_CLOUDFLARED =
+  "connectTimeout tlsTimeout tcpKeepAlive noHappyEyeballs keepAliveConnections keepAliveTimeout httpHostHeader originServerName matchSNItoHost caPool noTLSVerify disableChunkedEncoding bastionMode proxyAddress proxyPort proxyType ipRules http2Origin access";
+
 describe("config.yml", () => {
+  test("knows every key of cloudflared", () => {
+    const known = new Set(TOP.rows.map(({ name }) => name));
+    expect(KEYS_OF_CLOUDFLARED.split(" ").filter((name) => !known.has(name))).toEqual([]);
+    const ofOrigin = new Set(ORIGIN_REQUEST.rows.map(({ name }) => name));
+    expect(ORIGIN_KEYS_OF_CLOUDFLARED.split(" ").filter((name) => !ofOrigin.has(name))).toEqual([]);
+  });
+
   test("a rule that says nothing has the defaults of product.md §3.4", () => {
     expect(rules("ingress: [{service: http://a}]")).toEqual([
       {
