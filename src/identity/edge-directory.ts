@@ -26,6 +26,7 @@ import {
   makePrivateDirectory,
   readSecret,
   removeFile,
+  sweepTemporaries,
   writeFileAtomic,
 } from "./files.ts";
 import type { JoinLine } from "./join.ts";
@@ -36,6 +37,8 @@ import type { SigningKey } from "./keys.ts";
 const DEFAULT_PORT = 443;
 const EDGE_FILE = "edge.json";
 const ACCOUNT_FILE = "account.json";
+/** A write takes milliseconds: an unfinished one this old is nobody's any more. */
+const LEFT_BEHIND_MS = 3_600_000;
 const PENDING_FILE = /^pending-(?:tunnel|account)-[0-9a-f]{32}\.json$/;
 const TUNNEL_FILE = /^([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\.json$/;
 
@@ -270,6 +273,7 @@ export class EdgeDirectory {
 
   async #write(name: string, content: string): Promise<void> {
     await this.#change(() => makePrivateDirectory(this.path));
+    await this.#change(() => sweepTemporaries(this.path, LEFT_BEHIND_MS));
     await this.#change(() => writeFileAtomic(join(this.path, name), content));
   }
 

@@ -2,7 +2,7 @@
 // reliability.md §4 item 6; S-65; product.md §5.
 import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
-import { lstat, mkdir, open, rename, unlink } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TunlError } from "../errors.ts";
 
@@ -43,6 +43,24 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
     throw error;
   }
   await syncDirectory(directory);
+}
+
+/**
+ * Removes what writes that were cut short have left in a directory and below it.
+ *
+ * @param olderThanMs Younger ones may be under way in another process; 0 where no other one writes here.
+ */
+export async function sweepTemporaries(directory: string, olderThanMs: number): Promise<void> {
+  for (const name of await readdir(directory, { recursive: true })) {
+    if (!isTemporary(basename(name))) continue;
+    const path = join(directory, name);
+    try {
+      if (Date.now() - (await lstat(path)).mtimeMs >= olderThanMs) await unlink(path);
+    } catch (error) {
+      // The write it belonged to ended meanwhile, or another sweep was first.
+      if (!isMissing(error)) throw error;
+    }
+  }
 }
 
 /** Removes a file durably; a missing one is fine. */

@@ -60,5 +60,6 @@ export {
   makePrivateDirectory,
   readSecret,
   removeFile,
+  sweepTemporaries,
   writeFileAtomic,
 } from "./files.ts";

@@ -3,12 +3,12 @@ import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { isTemporary } from "../../src/identity/index.ts";
+import { fingerprintOf, isTemporary, parseKey } from "../../src/identity/index.ts";
 import { CAN_RUN, TestEdge } from "../e2e/rig.ts";
 import { Cut, drawn, drawnCut } from "./cut.ts";
 import { eventually } from "./program.ts";
 import { whyNoTracing } from "./tracer.ts";
-import { Home, IS_SLOW, Running, tunl } from "./tunl.ts";
+import { EDGE, Home, IS_SLOW, Running, tunl } from "./tunl.ts";
 
 const SEED = Number(process.env["TUNL_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 /** Stops itself before it becomes the command, so that it can be traced from its first call on. */
@@ -19,6 +19,8 @@ interface Errand {
   readonly words: readonly string[];
   /** The directory whose files it changes. */
   readonly below: string;
+  /** The event at which it is stopped, where it does not end by itself. */
+  readonly stays?: string;
   /** Looks at what it left, after it was repeated. */
   audit(): void | Promise<void>;
 }
@@ -94,6 +96,28 @@ const COMMANDS: Readonly<Record<string, Command>> = {
       };
     },
   },
+  "first start": {
+    about: 80,
+    async prepare(home) {
+      return {
+        words: [...EDGE],
+        stays: "ready",
+        below: join(home, "state"),
+        async audit() {
+          const state = join(home, "state");
+          for (const name of readdirSync(state, { recursive: true, encoding: "utf8" })) {
+            const stats = statSync(join(state, name));
+            expect([name, stats.mode & 0o777]).toEqual([name, stats.isDirectory() ? 0o700 : 0o600]);
+            expect(isTemporary(name)).toBe(false);
+          }
+          // The identity of the edge is made once: whoever has its fingerprint finds it again.
+          await using edge = await TestEdge.start({ home });
+          const line = await edge.invite();
+          expect(line).toContain(`/${fingerprint(state)}/`);
+        },
+      };
+    },
+  },
   "edge repair": {
     about: 40,
     async prepare(home) {
@@ -131,13 +155,19 @@ async function done(words: readonly string[], home: string): Promise<string> {
   return stdout;
 }
 
-/** The same command again: to its end, or until a connector serves. */
-async function repeat(words: readonly string[], home: string): Promise<void> {
-  if (words[0] !== "connect") return void (await done(words, home));
-  await using connector = new Running([...words, "--log-format", "json"], { home });
-  await connector.event("route");
-  connector.signal("SIGTERM");
-  expect((await connector.ended).code).toBe(0);
+/** The same command again: to its end, or until it serves. */
+async function repeat(words: readonly string[], home: string, stays?: string): Promise<void> {
+  const event = words[0] === "connect" ? "route" : stays;
+  if (event === undefined) return void (await done(words, home));
+  await using process = new Running([...words, "--log-format", "json"], { home });
+  await process.event(event);
+  process.signal("SIGTERM");
+  expect((await process.ended).code).toBe(0);
+}
+
+function fingerprint(state: string): string {
+  const key = parseKey(readFileSync(join(state, "edge.key"), "utf8"));
+  return fingerprintOf(key?.publicKey ?? new Uint8Array());
 }
 
 async function backedUp(home: string): Promise<void> {
@@ -175,6 +205,11 @@ async function cutAt(errand: Errand, home: string, at: number) {
   );
   const cut = await Cut.start({ process, below: errand.below, at });
   process.signal("SIGCONT");
+  if (errand.stays !== undefined) {
+    // Killed before, or stopped once it serves; what it still writes then counts as well.
+    await process.event(errand.stays).catch(() => undefined);
+    process.signal("SIGTERM");
+  }
   const { code, stderr } = await process.ended;
   await cut.ended();
   return { isCut: cut.count >= at, isExact: cut.isExact, code, stderr, names: cut.names };
@@ -195,7 +230,7 @@ describe.skipIf(!CAN_RUN || reason !== undefined)(title, () => {
     const errand = await command.prepare(home.path, edge);
     const outcome = await cutAt(errand, home.path, at);
     if (!outcome.isCut) expect([outcome.code, outcome.stderr]).toEqual([0, expect.anything()]);
-    await repeat(errand.words, home.path);
+    await repeat(errand.words, home.path, errand.stays);
     await errand.audit();
     return outcome;
   }

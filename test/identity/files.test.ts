@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  utimesSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
@@ -19,6 +20,7 @@ import {
   makePrivateDirectory,
   readSecret,
   saveKey,
+  sweepTemporaries,
   writeFileAtomic,
 } from "../../src/identity/index.ts";
 
@@ -54,6 +56,25 @@ describe("files", () => {
     expect(isTemporary(".a.json.0123456789ab.tmp")).toBe(true);
     for (const name of ["a.json", ".a.json", "a.json.0123456789ab.tmp", ".a.tmp"])
       expect(isTemporary(name)).toBe(false);
+  });
+
+  test("of writes that were cut short are swept, the young ones of another process and everything else are not", async () => {
+    const directory = join(root, "sweep");
+    mkdirSync(join(directory, "below"), { recursive: true });
+    const old = new Date(Date.now() - 7_200_000);
+    for (const name of ["a", "below/b"].flatMap((path) => [`${path}.json`, path])) {
+      const isKept = name.endsWith(".json");
+      const temporary = name.replace(/([^/]+)$/, ".$1.0123456789ab.tmp");
+      writeFileSync(join(directory, isKept ? name : temporary), "half");
+      utimesSync(join(directory, isKept ? name : temporary), old, old);
+    }
+    writeFileSync(join(directory, ".young.0123456789ab.tmp"), "half");
+    const names = (): string[] =>
+      readdirSync(directory, { recursive: true, encoding: "utf8" }).sort();
+    await sweepTemporaries(directory, 3_600_000);
+    expect(names()).toEqual([".young.0123456789ab.tmp", "a.json", "below", "below/b.json"]);
+    await sweepTemporaries(directory, 0);
+    expect(names()).toEqual(["a.json", "below", "below/b.json"]);
   });
 
   test.each([0o644, 0o640, 0o604, 0o620, 0o602, 0o660, 0o777])(

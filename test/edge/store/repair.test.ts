@@ -272,7 +272,7 @@ describe("a state that went backwards", () => {
     rmSync(join(directory.path, "edge.key"));
     rmSync(join(directory.path, "state.db"));
     expect(await refusalOf(openAt(directory.path, clock))).toMatchObject({ code: "STATE_DAMAGED" });
-    expect(new Set(readdirSync(directory.path))).toEqual(new Set(["backup", "lock"]));
+    expect(new Set(readdirSync(directory.path))).toEqual(new Set(["backup", "lock", "lock.pid"]));
   });
 
   test("is not suspected because its newest backup cannot be read", async () => {

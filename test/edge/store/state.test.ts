@@ -54,7 +54,7 @@ describe("state", () => {
       expect(statSync(path).mode & 0o777).toBe(0o700);
       await state.store.backUp();
       expect(readdirSync(path).sort()).toEqual([
-        ...["backup", "edge.key", "lock", "state.db", "state.db-shm", "state.db-wal"],
+        ...["backup", "edge.key", "lock", "lock.pid", "state.db", "state.db-shm", "state.db-wal"],
       ]);
       for (const name of readdirSync(path))
         expect(statSync(join(path, name)).mode & 0o777).toBe(name === "backup" ? 0o700 : 0o600);
@@ -62,6 +62,21 @@ describe("state", () => {
     await using state = await openAt(path);
     expect(state.isNew).toBe(false);
     expect(state.key.publicKey).toEqual(first);
+  });
+
+  test("is rid of unfinished writes at its start, wherever they lie in it", async () => {
+    using directory = new Directory();
+    await prepare(directory.path);
+    mkdirSync(join(directory.path, "certs", "a.example.com"), { recursive: true, mode: 0o700 });
+    for (const name of [
+      ".edge.key.0123456789ab.tmp",
+      "certs/a.example.com/.key.pem.0123456789ab.tmp",
+    ])
+      writeFileSync(join(directory.path, name), "half");
+    await using state = await openAt(directory.path);
+    expect(state.isNew).toBe(false);
+    const names = readdirSync(directory.path, { recursive: true, encoding: "utf8" });
+    expect(names.filter((name) => name.endsWith(".tmp"))).toEqual([]);
   });
 
   test("is completed after a crash between database and key", async () => {
@@ -182,6 +197,21 @@ describe("state", () => {
     expect(await refusalOf(openAt(join(directory.path, "taken")))).toMatchObject({
       code: "STATE_UNWRITABLE",
     });
+  });
+
+  test("is not kept from starting by a lock that an earlier build left damaged", async () => {
+    using directory = new Directory();
+    await prepare(directory.path);
+    expect(statSync(join(directory.path, "lock")).size).toBe(0);
+    for (const bytes of [
+      Buffer.from("SQLite format 3\0".padEnd(4_096, "x")),
+      Buffer.alloc(100, 1),
+    ]) {
+      writeFileSync(join(directory.path, "lock"), bytes);
+      await using state = await openAt(directory.path);
+      expect(await refusalOf(openAt(directory.path))).toMatchObject({ code: "STATE_LOCKED" });
+      expect(state.isNew).toBe(false);
+    }
   });
 
   test("serves one edge at a time, in this process or another, and is free again after a kill -9", async () => {
