@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { assertPrivate } from "../../identity/index.ts";
 import { listBackups } from "./backup.ts";
 import { BACKUP_DIRECTORY } from "./backup-names.ts";
+import type { BackupName } from "./backup-names.ts";
 import { APPLICATION_ID, SCHEMA_VERSION, versionOf } from "./migrations.ts";
 
 export type Inspection =
@@ -54,7 +55,7 @@ export function revisionOf(database: Database): number {
 /**
  * The name of the newest backup, where it holds changes that the database does not: an old copy was put in its place,
  * or its log was lost, and keys that were revoked since would be accepted again. A backup that cannot be read says
- * nothing; the next one is made within the hour.
+ * nothing; the next one is made at once.
  */
 export function newerBackup(database: Database, stateDirectory: string): string | undefined {
   const newest = listBackups(stateDirectory)[0];
@@ -68,6 +69,19 @@ export function newerBackup(database: Database, stateDirectory: string): string 
     return undefined;
   }
   return revision > revisionOf(database) ? newest.name : undefined;
+}
+
+/** The newest backup, where it is whole: another one does not count, and the next is made at once. */
+export function newestWhole(stateDirectory: string): BackupName | undefined {
+  const newest = listBackups(stateDirectory)[0];
+  if (newest === undefined) return undefined;
+  try {
+    const { state } = inspectDatabase(join(stateDirectory, BACKUP_DIRECTORY, newest.name));
+    return state === "whole" ? newest : undefined;
+  } catch {
+    // Others may touch it: no more to be relied on than a damaged one.
+    return undefined;
+  }
 }
 
 /** Times at which something stops being accepted: column by column, with what names the row. The earliest time counts. */

@@ -1,4 +1,5 @@
 // This file is the batches of last-seen times: many sessions come and go, one write a second at most. reliability.md §4 item 2.
+import { TunlError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Seen } from "./records.ts";
 
@@ -18,6 +19,7 @@ export class LastSeen implements AsyncDisposable {
   readonly #tunnels = new Map<string, number>();
   readonly #hosts = new Map<string, number>();
   #timer: Timer | undefined;
+  #isFailing = false;
   #flushedAt = Number.NEGATIVE_INFINITY;
 
   constructor(write: (batch: Seen) => Promise<unknown>, log: Logger) {
@@ -71,12 +73,17 @@ export class LastSeen implements AsyncDisposable {
     try {
       await this.#write({ keys, tunnels, hosts });
     } catch (error) {
-      this.#log.warn("state.failed", "Last-seen times were not saved, next try in 10 s", {
-        error: String(error),
-      });
+      // A damaged state takes nothing until the next start, and was told of; a full disk is told of once.
+      if (error instanceof TunlError && error.code === "STATE_DAMAGED") return;
+      if (!this.#isFailing)
+        this.#log.warn("state.failed", "Last-seen times were not saved, tried again every 10 s", {
+          error: String(error),
+        });
+      this.#isFailing = true;
       this.#schedule(RETRY_MS);
       return;
     }
+    this.#isFailing = false;
     // Only what was written: newer times came in meanwhile.
     for (const { publicKey, at } of keys) {
       const hex = Buffer.from(publicKey).toString("hex");

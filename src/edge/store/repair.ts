@@ -65,7 +65,7 @@ export class Repair implements Disposable {
         hint: "Name its directory with --state DIR",
       });
     }
-    const lock = onDisk(directory, () => takeLock(directory));
+    const lock = onDisk(directory, () => lockOf(directory));
     try {
       await assertKey(join(directory, KEY_FILE));
       return new Repair(
@@ -93,6 +93,16 @@ export class Repair implements Disposable {
 
   [Symbol.dispose](): void {
     this.#lock[Symbol.dispose]();
+  }
+}
+
+function lockOf(directory: string): Disposable {
+  try {
+    return takeLock(directory);
+  } catch (error) {
+    if (!(error instanceof TunlError && error.code === "STATE_LOCKED")) throw error;
+    const hint = "Stop it first, then repeat this command: it serves on from memory until then";
+    throw new TunlError(error.code, error.message, { cause: error, hint });
   }
 }
 

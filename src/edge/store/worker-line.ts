@@ -181,8 +181,10 @@ export class WorkerLine implements AsyncDisposable {
     // A refusal is the caller's to tell; a failing disk is the owner's to know of, whoever asked.
     const isAlarm =
       error.code.startsWith("STORE_") || error.code === "STATE_DAMAGED" || error.code === "BUG";
+    // Found once, it stays: those who are refused because of it are told, the log was told at first.
+    const isKnown = this.#damage !== undefined && error.code === "STATE_DAMAGED";
     if (error.code === "STATE_DAMAGED") this.#damage ??= error;
-    if (isAlarm) this.#log.error("state.failed", error.message, { code: error.code });
+    if (isAlarm && !isKnown) this.#log.error("state.failed", error.message, { code: error.code });
     // The worker is another world with counters of its own, which nobody reads.
     const limit = LIMIT_OF[error.code];
     if (limit !== undefined) reached(limit);

@@ -1,6 +1,6 @@
 // This file is the entry of the store's worker: messages in, transactions, messages out. reliability.md §4 item 1; platform.md §9.
 import { TunlError } from "../../errors.ts";
-import { listBackups } from "./backup.ts";
+import { newestWhole } from "./inspect.ts";
 import type { FromWorker, ToWorker } from "./messages.ts";
 import { packError } from "./messages.ts";
 import { SqliteState } from "./sqlite.ts";
@@ -17,7 +17,7 @@ self.onmessage = (event: MessageEvent<ToWorker>): void => {
         () => {
           const { directory, isExpected, now } = message;
           state = SqliteState.open(directory, isExpected, now);
-          return { type: "opened", rows: state.rows(), newestBackup: listBackups(directory)[0] };
+          return { type: "opened", rows: state.rows(), newestBackup: newestWhole(directory) };
         },
         (error) => ({ type: "refused", error }),
       );
