@@ -2,7 +2,6 @@
 import { Database } from "bun:sqlite";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
-  chmodSync,
   cpSync,
   mkdirSync,
   readdirSync,
@@ -119,21 +118,6 @@ describe.skipIf(!CAN_RUN)("a damaged state", () => {
     expect(await process.event("route")).toMatchObject({
       url: `https://app.${DOMAIN}:${edge.port}`,
     });
-  });
-
-  test("by wrong modes or a directory for others: exit 6 with the chmod, and nothing is changed", async () => {
-    using home = copied();
-    for (const [name, mode, fix] of [
-      ["state.db", 0o644, "chmod 600"],
-      ["edge.key", 0o640, "chmod 600"],
-      ["", 0o777, "chmod 700"],
-    ] as const) {
-      const path = join(home.state, name);
-      chmodSync(path, mode);
-      const { code, stderr } = await tunl(EDGE, { home: home.path });
-      expect([code, stderr]).toEqual([6, expect.stringContaining(`Run ${fix} ${path}`)]);
-      chmodSync(path, name === "" ? 0o700 : 0o600);
-    }
   });
 
   test("repair wants a state, and the edge stopped", async () => {

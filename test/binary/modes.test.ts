@@ -34,6 +34,7 @@ const ROWS: Readonly<Record<string, Row>> = {
   },
   "the database": { file: "state/state.db", modes: [0o640, 0o602], words: EDGE, exit: 6 },
   "the key of the edge's CA": { file: "state/ca/root.key", modes: [0o644], words: EDGE, exit: 6 },
+  "the key of links": { file: "state/link-cert.key", modes: [0o644], words: EDGE, exit: 6 },
   "the state directory": { file: "state", modes: [0o777, 0o770], words: EDGE, exit: 6 },
   "a backup": { file: "state/backup/*.db", modes: [0o644], words: ["edge", "repair"], exit: 6 },
   "edge.yml": { file: "edge.yml", modes: WRITABLE, words: EDGE, exit: 3 },
@@ -73,6 +74,10 @@ const ROWS: Readonly<Record<string, Row>> = {
   "the key of an account": {
     ...{ file: "edges/*/account.json", modes: SECRET, exit: 6 },
     words: ["tunnel", "list", "--wait", "1s"],
+  },
+  "a static token": {
+    ...{ file: "token", content: "tunl_t1_x", modes: SECRET, exit: 6 },
+    words: [...NOWHERE, "--token-file", "token"],
   },
   "what is known of an edge": {
     file: "edges/*/edge.json",

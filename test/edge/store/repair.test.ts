@@ -32,7 +32,7 @@ async function revoke(store: Store, { owner, keyId }: KeyRow): Promise<void> {
 
 const newestBackup = (directory: string): string => {
   const numberOf = (name: string): number => Number(/-(\d+)\.db$/.exec(name)?.[1]);
-  const names = readdirSync(join(directory, "backup"));
+  const names = readdirSync(join(directory, "backup")).filter((name) => !name.endsWith(".tmp"));
   const [newest] = names.sort((one, other) => numberOf(other) - numberOf(one));
   return join(directory, "backup", newest as string);
 };
