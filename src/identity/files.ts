@@ -2,7 +2,7 @@
 // reliability.md §4 item 6; S-65; product.md §5.
 import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
-import { lstat, mkdir, open, readdir, rename, unlink } from "node:fs/promises";
+import { lstat, mkdir, open, readdir, rename, rm, rmdir, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { TunlError } from "../errors.ts";
 
@@ -17,6 +17,10 @@ export function isTemporary(name: string): boolean {
   return TEMPORARY.test(name);
 }
 
+function temporaryName(path: string): string {
+  return `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`;
+}
+
 /**
  * Writes a file of mode 0600 so that its path holds the old content or the new one, never a part, whenever the
  * process or the machine stops. Resolves after the directory entry is durable.
@@ -27,7 +31,7 @@ export function isTemporary(name: string): boolean {
 export async function writeFileAtomic(path: string, content: string | Uint8Array): Promise<void> {
   const directory = dirname(path);
   // The same directory: a rename across file systems is no rename.
-  const temporary = join(directory, `.${basename(path)}.${randomBytes(6).toString("hex")}.tmp`);
+  const temporary = join(directory, temporaryName(path));
   try {
     const file = await open(temporary, "wx", FILE_MODE);
     try {
@@ -46,6 +50,34 @@ export async function writeFileAtomic(path: string, content: string | Uint8Array
 }
 
 /**
+ * Makes a directory of mode 0700 with files of mode 0600 that belong together: with all of them, or not at all.
+ *
+ * @param path Nothing stands there, or an empty directory.
+ * @throws the system's error; nothing is left behind then.
+ */
+export async function writeDirectoryAtomic(
+  path: string,
+  files: Readonly<Record<string, string>>,
+): Promise<void> {
+  const parent = dirname(path);
+  const temporary = join(parent, temporaryName(path));
+  try {
+    await mkdir(temporary, { mode: DIRECTORY_MODE });
+    for (const [name, content] of Object.entries(files))
+      await writeFileAtomic(join(temporary, name), content);
+    // An empty one in its place would be in the way on Windows.
+    await rmdir(path).catch((error: unknown) => {
+      if (!isMissing(error)) throw error;
+    });
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { recursive: true, force: true }).catch(() => undefined);
+    throw error;
+  }
+  await syncDirectory(parent);
+}
+
+/**
  * Removes what writes that were cut short have left in a directory and below it.
  *
  * @param olderThanMs Younger ones may be under way in another process; 0 where no other one writes here.
@@ -55,7 +87,8 @@ export async function sweepTemporaries(directory: string, olderThanMs: number): 
     if (!isTemporary(basename(name))) continue;
     const path = join(directory, name);
     try {
-      if (Date.now() - (await lstat(path)).mtimeMs >= olderThanMs) await unlink(path);
+      if (Date.now() - (await lstat(path)).mtimeMs >= olderThanMs)
+        await rm(path, { recursive: true });
     } catch (error) {
       // The write it belonged to ended meanwhile, or another sweep was first.
       if (!isMissing(error)) throw error;

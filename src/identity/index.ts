@@ -61,5 +61,6 @@ export {
   readSecret,
   removeFile,
   sweepTemporaries,
+  writeDirectoryAtomic,
   writeFileAtomic,
 } from "./files.ts";

@@ -1,5 +1,7 @@
 // This file is a kill -9 at the N-th change of a disk: strace holds each such call at its entry, and at the N-th the process dies. reliability.md §3; R-17.
+import { readFileSync } from "node:fs";
 import { within } from "../within.ts";
+import { eventually } from "./program.ts";
 import { trace, type Tracer } from "./tracer.ts";
 import { IS_SLOW } from "./tunl.ts";
 
@@ -20,6 +22,17 @@ export function drawn(names: readonly string[], seed: number): readonly string[]
 /** Where it cuts an operation that changes the disk about so many times. */
 export function drawnCut(name: string, seed: number, about: number): number {
   return 1 + ((Math.imul(seed, name.length + 1) >>> 0) % about);
+}
+
+/** Stops itself before it becomes what follows, so that it can be traced from its first call on. */
+export const STOPPED = ["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh"];
+
+/** Waits for a process started through `STOPPED`. */
+export async function untilStopped({ pid }: { readonly pid: number }): Promise<void> {
+  await eventually(
+    () => (/^State:\s+T/m.test(readFileSync(`/proc/${pid}/status`, "utf8")) ? true : undefined),
+    "the command to wait",
+  );
 }
 
 export interface CutOrder {

@@ -5,14 +5,12 @@ import { readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fingerprintOf, isTemporary, parseKey } from "../../src/identity/index.ts";
 import { CAN_RUN, TestEdge } from "../e2e/rig.ts";
-import { Cut, drawn, drawnCut } from "./cut.ts";
+import { Cut, drawn, drawnCut, STOPPED, untilStopped } from "./cut.ts";
 import { eventually } from "./program.ts";
 import { whyNoTracing } from "./tracer.ts";
 import { EDGE, Home, IS_SLOW, Running, tunl } from "./tunl.ts";
 
 const SEED = Number(process.env["TUNL_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
-/** Stops itself before it becomes the command, so that it can be traced from its first call on. */
-const STOPPED = ["/bin/sh", "-c", 'kill -STOP $$; exec "$@"', "sh"];
 
 /** One command in a home of its own. */
 interface Errand {
@@ -198,11 +196,7 @@ function filesOf(home: string): string[] {
 /** Runs a command that dies at its N-th change of the disk. */
 async function cutAt(errand: Errand, home: string, at: number) {
   await using process = new Running(errand.words, { home, through: STOPPED });
-  await eventually(
-    () =>
-      /^State:\s+T/m.test(readFileSync(`/proc/${process.pid}/status`, "utf8")) ? true : undefined,
-    "the command to wait",
-  );
+  await untilStopped(process);
   const cut = await Cut.start({ process, below: errand.below, at });
   process.signal("SIGCONT");
   if (errand.stays !== undefined) {

@@ -21,6 +21,7 @@ import {
   readSecret,
   saveKey,
   sweepTemporaries,
+  writeDirectoryAtomic,
   writeFileAtomic,
 } from "../../src/identity/index.ts";
 
@@ -50,6 +51,25 @@ describe("files", () => {
     await expect(writeFileAtomic(join(root, "nowhere", "a"), "new")).rejects.toMatchObject({
       code: "ENOENT",
     });
+  });
+
+  test("that belong together come with their directory, all of them or none", async () => {
+    const parent = join(root, "together");
+    const directory = join(parent, "ca");
+    mkdirSync(directory, { recursive: true });
+    await writeDirectoryAtomic(directory, { "root.key": "k", "root.pem": "p" });
+    expect(readdirSync(directory).sort()).toEqual(["root.key", "root.pem"]);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(statSync(join(directory, "root.key")).mode & 0o777).toBe(0o600);
+    // What stands there already is not replaced, and nothing is left beside it.
+    await expect(writeDirectoryAtomic(directory, { other: "x" })).rejects.toThrow();
+    expect(readdirSync(directory).sort()).toEqual(["root.key", "root.pem"]);
+    expect(readdirSync(parent)).toEqual(["ca"]);
+    // A directory that a crash left unfinished goes as a whole.
+    mkdirSync(join(parent, ".ca.0123456789ab.tmp"));
+    writeFileSync(join(parent, ".ca.0123456789ab.tmp", "root.key"), "k");
+    await sweepTemporaries(parent, 0);
+    expect(readdirSync(parent)).toEqual(["ca"]);
   });
 
   test("have temporary names that readers can tell", () => {

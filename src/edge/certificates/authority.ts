@@ -7,7 +7,7 @@ import {
   hasEntry,
   makePrivateDirectory,
   readSecret,
-  writeFileAtomic,
+  writeDirectoryAtomic,
 } from "../../identity/index.ts";
 import type { Logger } from "../../log.ts";
 import { type CertificateTable, contextOf } from "./certificates.ts";
@@ -216,9 +216,9 @@ export async function startInternalAuthority(
   const certPath = join(directory, "root.pem");
   const keyPath = join(directory, "root.key");
   const now = (options.clock ?? Date.now)();
-  await makePrivateDirectory(directory);
-  const root =
-    (await loadRoot(certPath, keyPath, now)) ?? (await createRoot(certPath, keyPath, now));
+  await makePrivateDirectory(options.stateDirectory);
+  if (await hasEntry(directory)) await makePrivateDirectory(directory);
+  const root = (await loadRoot(certPath, keyPath, now)) ?? (await createRoot(directory, now));
   const authority = new InternalAuthority(options, root, certPath);
   await authority.start();
   return authority;
@@ -257,9 +257,9 @@ function damaged(message: string, cause?: unknown): TunlError {
   });
 }
 
-async function createRoot(certPath: string, keyPath: string, now: number): Promise<PemPair> {
+/** Both files come at once: one without the other would be damage. */
+async function createRoot(directory: string, now: number): Promise<PemPair> {
   const root = await makeRoot(now);
-  await writeFileAtomic(keyPath, root.key);
-  await writeFileAtomic(certPath, root.cert);
+  await writeDirectoryAtomic(directory, { "root.key": root.key, "root.pem": root.cert });
   return root;
 }
