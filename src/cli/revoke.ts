@@ -42,7 +42,12 @@ function linesOf(answer: Answer): string[] {
         ...keys.map((key) => `  its key goes on: tunl edge revoke key:${key}`),
       ];
     case "host":
-      return [`${String(answer["host"])} of ${String(answer["of"])} revoked, it is free now`];
+      return [
+        `${String(answer["host"])} of ${String(answer["of"])} revoked`,
+        ...(answer["isFixed"] === true
+          ? ["  it stands in grants of edge.yml: take it out, or the next start gives it back"]
+          : ["  it is free now"]),
+      ];
     default:
       throw new TunlError(
         "BAD_ANSWER",

@@ -132,6 +132,13 @@ describe.skipIf(!CAN_RUN)("edge grant and edge revoke", () => {
       return connector;
     };
     await using old = await connect();
+    // A copied disk: two processes with one key are two connectors, and the owner sees it (A-15).
+    {
+      await using copy = await connect();
+      const { stdout } = await tunl(["status"], edge);
+      expect(stdout).toContain('2 connectors with the one key "');
+      expect(copy.output).not.toContain("refused");
+    }
     await does("tunnel", "rotate", "box", "--overlap", "2s");
     expect(await statusOf(edge, `app.${DOMAIN}`)).toBe("204");
     await using fresh = await connect();

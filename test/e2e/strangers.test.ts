@@ -192,6 +192,25 @@ describe.skipIf(!CAN_RUN || !IS_LINUX)("strangers", () => {
     }
   });
 
+  test("limits.connectorsPerTunnel is that bound", async () => {
+    const config = "limits: {connectionsPerIp: off, acceptPerIp: off, connectorsPerTunnel: 2}\n";
+    await using edge = await TestEdge.start({ config });
+    const first = parseJoinLine(await edge.invite(["--name", "t"]));
+    const live: TLSSocket[] = [];
+    const join = (code: Uint8Array): Promise<string> => {
+      const claim = { kind: "enrol", code, name: "t" } as const;
+      return claimed(edge, "127.4.2.1", first.fingerprint, { claim }, live);
+    };
+    try {
+      expect(await join(first.code)).toBe("in");
+      const more = parseJoinLine(await edge.invite(["--name", "t", "--uses", "2"]));
+      expect(await join(more.code)).toBe("in");
+      expect(await join(more.code)).toBe("LIMIT");
+    } finally {
+      for (const socket of live) socket.destroy();
+    }
+  });
+
   test("failed proofs of made-up keys lock nobody out: neither a known key nor a new one (A-14)", async () => {
     await using edge = await TestEdge.start();
     using home = new Home();

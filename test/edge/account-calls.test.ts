@@ -330,7 +330,7 @@ describe("calls of the owner", () => {
       ...{ kind: "key", key: "nas", of: "mine", revokedAt: new Date(desk.clock.now).toISOString() },
     });
     expect(await desk.owner("revoke", { what: "App.Example.Com" })).toEqual({
-      ...{ kind: "host", host: "app.example.com", of: "mine" },
+      ...{ kind: "host", host: "app.example.com", of: "mine", isFixed: false },
     });
     expect(desk.store.snapshot.ownerOf("app.example.com")).toBeUndefined();
     await you.call("key.add", { tunnel: "mine", label: "nas", key: keyText() });

@@ -81,7 +81,7 @@ async function revoke(context: CallContext, found: Revocable): Promise<CallBody>
       const tunnel = store.snapshot.tunnel(found.host.tunnel)?.name;
       await store.releaseHost(host);
       await store.backUp(`${host} is revoked`);
-      return { host, of: tunnel };
+      return { host, of: tunnel, isFixed: found.host.isFixed };
     }
     default:
       return found satisfies never;

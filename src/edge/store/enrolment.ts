@@ -1,7 +1,7 @@
 // This file is one-time codes and the one transaction that turns a code into a key. PROTOCOL §3.1 ENROLL; A-06; R-17.
 import { randomUUID } from "node:crypto";
 import type { Calls, CodeRow, Enrolled, KeyRow, Owner, Refusal } from "./records.ts";
-import { changedKey, findKey, isEnded } from "./keys.ts";
+import { assertLives, changedKey, findKey, isEnded } from "./keys.ts";
 import { freeName } from "./labels.ts";
 import { accountOf, codeOf, tunnelOf } from "./rows.ts";
 import type { Transaction } from "./transaction.ts";
@@ -12,6 +12,7 @@ const CODES = "SELECT *, (SELECT count(*) FROM code_uses WHERE code = hash) AS u
 
 export function createCode(transaction: Transaction, body: Calls["createCode"]["body"]): undefined {
   transaction.run("DELETE FROM codes WHERE expires_at < ?", transaction.now - KEEP_CODES_MS);
+  if (body.tunnel !== undefined) assertLives(transaction, body.tunnel);
   transaction.run(
     "INSERT INTO codes (hash, makes, tunnel, name, scope, uses, created_at, expires_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
     ...[body.hash, body.makes, body.tunnel ?? null, body.name ?? null],

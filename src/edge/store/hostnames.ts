@@ -1,6 +1,7 @@
 // This file is the rows of hostnames: first come, one tunnel each. The rules that come before stand in route/grants.ts.
 // product.md §6; A-08.
 import { TunlError } from "../../errors.ts";
+import { assertLives } from "./keys.ts";
 import type { Calls, HostRow } from "./records.ts";
 import { hostOf } from "./rows.ts";
 import type { Transaction } from "./transaction.ts";
@@ -15,6 +16,7 @@ export function insertHost(transaction: Transaction, body: Calls["insertHost"]["
     if (held.tunnel !== body.tunnel) throw taken(body.host);
     return body.how === "granted" ? keepGranted(transaction, held) : held;
   }
+  assertLives(transaction, body.tunnel);
   // A race with another change that the caller's snapshot did not show yet; exact rows are settled above.
   if (isOverlapping(transaction, body.host, body.tunnel)) throw taken(body.host);
   return insert(transaction, body.host, body.tunnel, body.how);
@@ -44,6 +46,7 @@ export function nameHost(
     target,
   );
   if (row !== undefined) return hostOf(row);
+  assertLives(transaction, tunnel);
   for (const host of body.candidates) {
     if (transaction.one("SELECT 1 FROM hosts WHERE host = ?", host) !== undefined) continue;
     if (isOverlapping(transaction, host, tunnel)) continue;
@@ -99,7 +102,10 @@ export function fixHosts(
     try {
       insertHost(transaction, { host, tunnel, how: "granted" });
     } catch (error) {
-      if (!(error instanceof TunlError) || error.code !== "HOSTNAME_TAKEN") throw error;
+      const code = error instanceof TunlError ? error.code : "";
+      // Deleted behind the look at the snapshot: the names wait for the next tunnel of that name.
+      if (code === "TUNNEL_NOT_FOUND") continue;
+      if (code !== "HOSTNAME_TAKEN") throw error;
       others.push(host);
       continue;
     }

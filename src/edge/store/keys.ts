@@ -40,6 +40,13 @@ export function callerOf(transaction: Transaction, by: By): Owner | undefined {
   throw new TunlError("NOT_ALLOWED", "The key that asks is not in force any more");
 }
 
+/** @throws TunlError `TUNNEL_NOT_FOUND` for one that was deleted while a change of it waited for the disk. */
+export function assertLives(transaction: Transaction, tunnel: string): void {
+  const sql = "SELECT 1 FROM tunnels WHERE id = ? AND deleted_at IS NULL";
+  if (transaction.one(sql, tunnel) === undefined)
+    throw new TunlError("TUNNEL_NOT_FOUND", `There is no tunnel "${tunnel}"`);
+}
+
 /**
  * The tunnel that `by` may change.
  *

@@ -171,6 +171,32 @@ describe("tunnels of an account", () => {
     expect(keys).toHaveLength(2);
   });
 
+  test("deleted get nothing more by changes that waited for the disk behind it", async () => {
+    using directory = new Directory();
+    await using store = await open(directory.path);
+    const you = await Account.login(store);
+    const { tunnel, key } = await you.create("mine");
+    const owner = { tunnel: tunnel.id, keyId: key.keyId };
+    const makes = { kind: "key", tunnel: "mine" } as const;
+    // None of them can know: the snapshot shows the tunnel until the first one is done.
+    const changes = [
+      store.tunnels.remove(you.key.publicKey, tunnel.id),
+      store.claimHost(owner, "app.example.com"),
+      store.grantHost("mine", "www.example.com"),
+      store.randomHost(owner, "8000"),
+      store.createCode({ ...TUNNEL_CODE, makes }),
+      you.addKey(tunnel.id, "late"),
+      store.tunnels.rotateKey(key.publicKey, key, generateKey().publicKey, 60_000),
+    ];
+    const outcomes = await Promise.allSettled(changes);
+    expect(outcomes.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      ...Array(6).fill("rejected"),
+    ]);
+    expect([...store.snapshot.hosts]).toEqual([]);
+    expect((await store.listCodes()).map((code) => code.makes)).toEqual(["account"]);
+  });
+
   test("are bounded, and so is how many there ever were", async () => {
     using directory = new Directory();
     const clock = makeClock();
