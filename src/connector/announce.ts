@@ -165,7 +165,11 @@ export function refusedName(host: string, code: string, text: string, ruledBy?: 
   });
 }
 
+/** A refusal that ends by itself: the edge looks again, and says so. */
+export const UNPROVEN = "HOSTNAME_NOT_PROVEN";
+
 function hintOf(host: string, code: string, ruledBy: string | undefined): string {
+  if (code === UNPROVEN) return "The name is served as soon as the edge sees it, without a restart";
   if (code === "HOSTNAME_TAKEN")
     return ruledBy !== undefined
       ? "Rules with this name answer nothing: choose another name"

@@ -2,7 +2,7 @@
 import type { ConnectorOptions, IngressOptions } from "../config/index.ts";
 import type { TunlError } from "../errors.ts";
 import type { Session } from "../session/index.ts";
-import { type Announced, announce, Answers, refusedName } from "./announce.ts";
+import { type Announced, announce, Answers, refusedName, UNPROVEN } from "./announce.ts";
 import type { ConnectorEvents } from "./events.ts";
 import type { RouteBook } from "./routes.ts";
 
@@ -96,7 +96,7 @@ export class Claims {
           const ending = this.#answers.refused(error);
           if (ending !== undefined) return fail(ending);
           routes.refused(host, error);
-          if (!error.retryable) return;
+          if (!error.retryable || code === UNPROVEN) return;
           refused.push(host);
           if (refused.length > 1) return;
           askLater(refusedMs, () => {

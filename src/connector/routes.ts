@@ -52,8 +52,11 @@ export class RouteBook {
       this.#events.route(url, service.origin.url, path?.source);
   }
 
-  /** The same refusal of a name is told once, however often it is asked for. */
+  /** The same refusal of a name is told once, however often it is asked for; a name that was served is served no more. */
   refused(host: string, error: TunlError): void {
+    const lost = this.#granted.get(host);
+    this.#granted.delete(host);
+    if (lost !== undefined) this.#shown.delete(lost.url);
     if (this.#refused.get(host) === error.code) return;
     this.#refused.set(host, error.code);
     this.#events.failed(error);

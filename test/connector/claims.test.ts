@@ -153,6 +153,15 @@ describe("asked for again", () => {
     expect(edge.stillOpen).toEqual([]);
   });
 
+  test("a name without a proof is not asked for again: the edge tells when it has one", async () => {
+    const edge = new Edge();
+    const { claims, log } = claimsOf([""], { hosts: ["shop.org"] });
+    claims.begin(edge.session, "d.org");
+    edge.answer("shop.org", "HOSTNAME_NOT_PROVEN");
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect([edge.asked.length, log]).toEqual([1, ["failed HOSTNAME_NOT_PROVEN"]]);
+  });
+
   test("a random name that could not be drawn", async () => {
     const edge = new Edge();
     const { claims } = claimsOf([""]);

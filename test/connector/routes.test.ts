@@ -85,6 +85,24 @@ describe("routes", () => {
     ]);
   });
 
+  test("a name that lost its proof is no route, and told again when it has it back", () => {
+    const { book, log } = bookOf(rule("", 404));
+    const lost = refusedName("shop.org", "HOSTNAME_NOT_PROVEN", "add the record");
+    book.refused("shop.org", lost);
+    book.granted("shop.org", "https://shop.org");
+    book.refused("shop.org", lost);
+    expect(book.list()).toEqual([]);
+    book.granted("shop.org", "https://shop.org");
+    expect(book.list()).toHaveLength(1);
+    expect(log).toEqual([
+      "failed HOSTNAME_NOT_PROVEN",
+      "route https://shop.org - http_status:404",
+      "failed HOSTNAME_NOT_PROVEN",
+      "route https://shop.org - http_status:404",
+    ]);
+    expect(lost.hint).toContain("without a restart");
+  });
+
   test("a certificate is told with the time since its name was granted, when there is an outcome", () => {
     const { book, log, at } = bookOf(rule("", 404));
     at(1_000);
