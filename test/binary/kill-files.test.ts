@@ -95,7 +95,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   "first start": {
-    about: 80,
+    about: 150,
     async prepare(home) {
       return {
         words: [...EDGE],

@@ -1,6 +1,14 @@
 // This file is the matrix of files and who may touch them: each is refused with the command that mends it, and is taken once that was run. S-65; product.md §5.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { chmodSync, chownSync, cpSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { TestEdge } from "../e2e/rig.ts";
 import { EDGE, Home, IS_BUILT, IS_SLOW, Running, tunl } from "./tunl.ts";
@@ -184,3 +192,64 @@ describe.skipIf(!IS_BUILT)("files that others may touch (S-65)", () => {
     },
   );
 });
+
+const NOBODY = 65_534;
+const canBeNobody = IS_BUILT && process.getuid?.() === 0 && Bun.which("setpriv") !== null;
+describe.skipIf(!canBeNobody)(
+  `files of a user who is not root${canBeNobody ? "" : ": skipped, needs root and setpriv"}`,
+  () => {
+    test.each([
+      ["in ~", {}, ".config/tunl", ".local/state/tunl", ".local/state/tunl/edge.sock"],
+      [
+        "where XDG says",
+        { XDG_CONFIG_HOME: "c", XDG_STATE_HOME: "s", XDG_RUNTIME_DIR: "r" },
+        "c/tunl",
+        "s/tunl",
+        "r/tunl/edge.sock",
+      ],
+    ] as const)(
+      "are %s, and nobody else's (S-65; product.md §5)",
+      async (_, variables, config, state, socket) => {
+        using home = new Home();
+        const at = (path: string): string => join(home.path, path);
+        mkdirSync(at(config), { recursive: true });
+        writeFileSync(at(`${config}/edge.yml`), "domains: [user.example]\n");
+        // The second name counts only where the first is not there.
+        writeFileSync(at(`${config}/edge.yaml`), "domains: [other.example]\n");
+        for (const path of [".", ...readdirSync(home.path, { recursive: true, encoding: "utf8" })])
+          chownSync(at(path), NOBODY, NOBODY);
+        const environment = Object.fromEntries(
+          Object.entries(variables).map(([name, path]) => [name, at(path)]),
+        );
+        await using edge = new Running(
+          EDGE.filter((word) => word !== "--domain" && word !== "tunl.localhost"),
+          {
+            home: home.path,
+            environment: { TUNL_HOME: "", ...environment },
+            through: [
+              Bun.which("setpriv") as string,
+              ...[`--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"],
+            ],
+          },
+        );
+        expect(await edge.event("config")).toMatchObject({ file: `~/${config}/edge.yml` });
+        await edge.event("ready");
+        const modes = Object.fromEntries(
+          [state, `${state}/edge.key`, `${state}/state.db`, `${state}/ca`, socket].map((path) => {
+            const { mode, uid } = statSync(at(path));
+            return [path, `${(mode & 0o777).toString(8)} ${uid}`];
+          }),
+        );
+        expect(modes).toEqual({
+          [state]: `700 ${NOBODY}`,
+          [`${state}/edge.key`]: `600 ${NOBODY}`,
+          [`${state}/state.db`]: `600 ${NOBODY}`,
+          [`${state}/ca`]: `700 ${NOBODY}`,
+          [socket]: `600 ${NOBODY}`,
+        });
+        edge.signal("SIGTERM");
+        expect((await edge.ended).code).toBe(0);
+      },
+    );
+  },
+);
