@@ -456,6 +456,34 @@ describe("load", () => {
     expect(refusal(() => loadConnect(given({}), undefined, 1)).code).toBe("USAGE");
   });
 
+  test("names, fixed grants and connectors of a tunnel are what edge.yml says", () => {
+    const file = `names: {random: no, style: hex, claim: none, keep: 7d, reserved: [root]}
+grants: [{tunnel: mine, hosts: [www.example.com]}]
+limits: {connectorsPerTunnel: 2}
+`;
+    const { options } = loadEdge(given({ file, flags: INTERNAL }));
+    expect(options.names).toEqual({
+      reserved: ["root"],
+      claim: "none",
+      // Random names are off, whatever they would look like.
+      style: undefined,
+      keepMs: 7 * 86_400_000,
+      fixed: [{ tunnel: "mine", hosts: ["www.example.com"] }],
+    });
+    expect(options.limits.connectorsPerTunnel).toBe(2);
+    for (const wrong of [
+      "names: {style: one-word}",
+      "names: {claim: anything}",
+      "names: {keep: 59m}",
+      "names: {random: maybe}",
+      "limits: {connectorsPerTunnel: 0}",
+      "limits: {connectorsPerTunnel: 65}",
+      "grants: [{tunnel: mine, host: [www.example.com]}]",
+    ])
+      expect(() => loadEdge(given({ file: `${wrong}\n`, flags: INTERNAL }))).toThrow();
+    expect.assertions(9);
+  });
+
   test("a line per request is shown where a person watches, unless told otherwise", () => {
     const shown = (start: Given) => loadConnect(given(start), "1", 1).options.accessLog;
     expect([
