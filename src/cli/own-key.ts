@@ -1,4 +1,6 @@
 // This file is the key of a tunnel that this machine has: where its file lies, and how it is written. product.md §5.
+import { access, constants } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { AccountOptions } from "../config/index.ts";
 import { reasonOf } from "../config/index.ts";
 import { TunlError } from "../errors.ts";
@@ -61,6 +63,19 @@ export async function readKeyFile(path: string): Promise<TunnelCredentials | und
   return text === undefined ? undefined : parseTunnel(text, path);
 }
 
+/**
+ * Looks whether a file could be written, before a key is made for it: a key that cannot be kept is one that nobody has.
+ *
+ * @throws TunlError `STATE_UNWRITABLE`.
+ */
+export async function assertWritable(path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK | constants.X_OK);
+  } catch (error) {
+    throw unwritable(path, error);
+  }
+}
+
 /** Writes a key file whole or not at all. @throws TunlError `STATE_UNWRITABLE`. */
 export async function writeKeyFile(path: string, credentials: TunnelCredentials): Promise<void> {
   await writeSecret(path, formatTunnel(credentials));
@@ -71,11 +86,15 @@ export async function writeSecret(path: string, text: string): Promise<void> {
   try {
     await writeFileAtomic(path, text);
   } catch (error) {
-    throw new TunlError("STATE_UNWRITABLE", `Writing "${path}" failed: ${reasonOf(error)}`, {
-      cause: error,
-      hint: "Choose a directory that exists and that this user may write to",
-    });
+    throw unwritable(path, error);
   }
+}
+
+function unwritable(path: string, cause: unknown): TunlError {
+  return new TunlError("STATE_UNWRITABLE", `Writing "${path}" failed: ${reasonOf(cause)}`, {
+    cause,
+    hint: "Choose a directory that exists and that this user may write to",
+  });
 }
 
 function directoryOf(

@@ -7,7 +7,7 @@ import { fingerprintOf } from "../identity/index.ts";
 import type { PendingKey, TunnelCredentials } from "../identity/index.ts";
 import { type Account, askEdge, askForList, findAccount } from "./account.ts";
 import { command, loadInput } from "./command.ts";
-import { readKeyFile, writeKeyFile } from "./own-key.ts";
+import { assertWritable, readKeyFile, writeKeyFile } from "./own-key.ts";
 import { registering } from "./pending.ts";
 import { printJson } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -43,6 +43,7 @@ async function createTunnel(
   const { directory, credentials: asker } = account;
   const { settings, label } = options;
   const file = settings.text("credentials");
+  if (file !== undefined) await assertWritable(file);
   const own = await ownKey(options, account, name, file);
   const create = (key: string): Promise<CallBody> =>
     askEdge(options, account, "tunnel.create", {

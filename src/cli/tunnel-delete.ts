@@ -1,6 +1,7 @@
 // This file is `tunl tunnel delete NAME…`: asks, then its keys and names go, and the credentials that lie here. product.md §2.3.
 import { loadAccount, showPath } from "../config/index.ts";
 import type { AccountOptions } from "../config/index.ts";
+import type { CallBody } from "../connector/index.ts";
 import { TunlError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { type Account, askEdge, askForList, findAccount } from "./account.ts";
@@ -30,7 +31,7 @@ export default command("tunnel delete", async (invocation) => {
     });
     if (!isMeant) return output.log.warn("notice", "Nothing was deleted");
     for (const { id } of found) {
-      const answer = await askEdge(options, account, "tunnel.delete", { tunnel: id, force });
+      const answer = await remove(options, account, { tunnel: id, force }, output.log);
       const [name, hosts] = [text(answer["name"]), texts(answer["hosts"])];
       const keys = typeof answer["keys"] === "number" ? answer["keys"] : 0;
       const gone = [count(keys, "key"), ...hosts].join(", ");
@@ -41,6 +42,22 @@ export default command("tunnel delete", async (invocation) => {
   });
 });
 
+/** Deletes one. Where only the backup failed it is gone all the same, and so is what lies here of it. */
+async function remove(
+  options: AccountOptions,
+  account: Account,
+  body: { readonly tunnel: string; readonly force: boolean },
+  log: Logger,
+): Promise<CallBody> {
+  try {
+    return await askEdge(options, account, "tunnel.delete", body);
+  } catch (error) {
+    if (error instanceof TunlError && error.code === "NOT_BACKED_UP")
+      await forget(options, account, body.tunnel, log);
+    throw error;
+  }
+}
+
 interface Found {
   readonly id: string;
   readonly name: string;
@@ -49,13 +66,33 @@ interface Found {
 }
 
 async function look(options: AccountOptions, account: Account, wanted: string): Promise<Found> {
-  const { result, events } = await askForList(options, account, "tunnel.info", { tunnel: wanted });
+  const asked = askForList(options, account, "tunnel.info", { tunnel: wanted });
+  const { result, events } = await asked.catch(async (error: unknown) => {
+    throw await withLeftover(options, account, wanted, error);
+  });
   return {
     id: text(result["id"]),
     name: text(result["name"]),
     connectors: events.get("connector")?.length ?? 0,
     hosts: events.get("host")?.length ?? 0,
   };
+}
+
+/** An earlier command may have deleted it, and the answer was lost: then its key file is still here. */
+async function withLeftover(
+  options: AccountOptions,
+  { directory }: Account,
+  wanted: string,
+  error: unknown,
+): Promise<unknown> {
+  if (!(error instanceof TunlError) || error.code !== "TUNNEL_NOT_FOUND") return error;
+  const left = (await directory.listTunnels()).find(
+    ({ tunnel, name }) => tunnel === wanted || name === wanted,
+  );
+  if (left === undefined) return error;
+  const path = showPath(directory.pathOf(left.tunnel), options.home);
+  const hint = `If it was deleted before, its key opens nothing any more: remove ${path}`;
+  return new TunlError(error.code, error.message, { cause: error, hint });
 }
 
 function connected({ name, connectors }: Found): TunlError {

@@ -7,7 +7,7 @@ import { formatToken, generateKey, hasEntry } from "../identity/index.ts";
 import { type Account, askEdge, findAccount } from "./account.ts";
 import { clockTime } from "./clock.ts";
 import { command, loadInput } from "./command.ts";
-import { writeSecret } from "./own-key.ts";
+import { assertWritable, writeSecret } from "./own-key.ts";
 import { printAnswer } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { objects, text } from "./rows.ts";
@@ -19,6 +19,7 @@ export default command("tunnel token", async (invocation) => {
   const output = settings.text("output");
   // Before a key is made: a token that cannot be kept is a key that nobody has.
   if (output !== undefined && !settings.isOn("force")) await assertFree(output);
+  if (output !== undefined) await assertWritable(output);
   await withProgress(options.log, async ({ log }) => {
     const account = await findAccount(options);
     const { token, keyId, tunnel, expiresAt } = await makeToken(options, account, name);

@@ -84,6 +84,8 @@ export class Uplink {
   #claimsKey: boolean;
   #hadSession = false;
   #key: SigningKey;
+  /** The key took the place of one that was revoked: if it is refused too, both were. */
+  #isOnTrial = false;
   #lastGood: string | undefined;
 
   constructor(options: UplinkOptions, events: UplinkEvents) {
@@ -212,6 +214,7 @@ export class Uplink {
     this.#session = session;
     this.#lastSession = link.sessionId;
     this.#hadSession = true;
+    this.#isOnTrial = false;
     this.#backoff.linkUp(performance.now());
     session.attach(link.link, link);
     this.#events.up(session, readiness, link.rttMs);
@@ -223,6 +226,7 @@ export class Uplink {
     if (this.#abort.signal.aborted) return undefined;
     // The key ended because another one is in its place: that one goes on.
     const isRenewed = name === "REVOKED" && (await this.#waitForRenewed());
+    this.#isOnTrial = isRenewed;
     this.#events.down(
       name === undefined ? end.message : `The edge closed the session with ${name}`,
     );
@@ -272,7 +276,7 @@ export class Uplink {
       return undefined;
     }
     const failure = error.sessionCode === undefined ? error : this.#refusal(error);
-    if (!this.#hadSession) throw failure;
+    if (!this.#hadSession || this.#isOnTrial) throw failure;
     this.#events.refused(failure);
     this.#backoff.toldToWait(REFUSED_RETRY_MS);
     return failure;

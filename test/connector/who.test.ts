@@ -1,4 +1,4 @@
-// This file is whom a connector is by what it was given: which key wins over which, and what is said where none is found. product.md §5.
+// This file is whom a connector is by what it was given: which key wins over which, and what is said where none is found. product.md §5; A-10.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";

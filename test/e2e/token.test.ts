@@ -1,4 +1,4 @@
-// This file is static tokens with the executable: made once, used without any file, bound to names and time, ended at once. product.md §1.3, §5; S-65, S-72.
+// This file is static tokens with the executable: made once, used without any file, bound to names and time, ended at once. product.md §1.3, §5; S-65, S-72, A-10.
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import {
   chmodSync,

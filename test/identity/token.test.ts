@@ -1,4 +1,4 @@
-// This file is static tokens: written and read back, every character of one mattering, and what is no token told apart. product.md §5.
+// This file is static tokens: written and read back, every character of one mattering, and what is no token told apart. product.md §5; A-10.
 import { describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { TunlError } from "../../src/errors.ts";
