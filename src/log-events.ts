@@ -33,7 +33,7 @@ export const EVENTS = {
     label: "config",
   },
   state: { about: "The state directory and the edge's key", fields: ["state", "key"] },
-  listening: { about: "Ports are bound", fields: ["listen", "http"] },
+  listening: { about: "Ports are bound", fields: ["listen", "http", "hint"] },
   ready: { about: "The edge serves", fields: ["ms", "port"] },
   next: { about: "What to do next after a first start", fields: [] },
   draining: { about: "A stop was asked for", fields: ["graceMs", "inProgress"] },

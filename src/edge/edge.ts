@@ -313,7 +313,11 @@ async function startPlain(
     const isPort = error instanceof TunlError && PORT_CODES.has(error.code);
     if (!isPort || certificates.mode !== "acme") throw error;
     const text = `${error.message}: nobody is redirected to https, and names are proven by other ways than HTTP-01`;
-    log.warn("listening", text, {});
+    // Another port would be of no use: neither a CA nor a browser asks there.
+    const isInUse = error.code === "PORT_IN_USE";
+    log.warn("listening", text, {
+      hint: isInUse ? "Stop it and start again, or go on without it: --http off" : error.hint,
+    });
     return undefined;
   }
 }

@@ -150,7 +150,8 @@ describe.skipIf(!IS_SLOW || !CAN_RUN || !HAS_PEBBLE)(
             `${way}: ${proxy.at.length} requests, busiest minute ${proxy.busiestMinute}, ${visits} visits`,
           );
           expect(proxy.busiestMinute).toBeLessThanOrEqual(10);
-          expect(proxy.at.length).toBeGreaterThan(way === "hang" ? 3 : 5);
+          // One that hangs is given up after half a minute.
+          expect(proxy.at.length).toBeGreaterThan(way === "hang" ? 1 : 5);
           await eventually(
             () =>
               tunnel.edge.process.output.includes("stays in use") || way === "rejects" || undefined,
