@@ -1,6 +1,4 @@
 // This file is DNS-01 by a name server that takes signed updates: bind9 has the zone, pebble looks into it. RFC 8555 §8.4.
-import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { ProviderAnswers } from "../../src/edge/certificates/acme/dns-answers.ts";
@@ -57,10 +55,8 @@ describe.skipIf(!HAS_PEBBLE || !HAS_NAMED)("DNS-01 with bind9", () => {
       ...{ dns: dns(), domains: [ZONE], challenge: "dns-01" },
     });
     await within(bench.source.ready(ZONE), "the certificate");
-    const path = join(bench.state, "certs", `wildcard_.${ZONE}`, "cert.pem");
-    expect(new X509Certificate(readFileSync(path)).subjectAltName).toBe(
-      `DNS:${ZONE}, DNS:*.${ZONE}`,
-    );
+    const { cert } = await bench.stored(`*.${ZONE}`);
+    expect(new X509Certificate(cert).subjectAltName).toBe(`DNS:${ZONE}, DNS:*.${ZONE}`);
     expect(bench.table.covers(`any.${ZONE}`)).toBe(true);
     expect(await named.dig(`_acme-challenge.${ZONE}`, "TXT")).toEqual(['"other"']);
   });
@@ -92,8 +88,7 @@ describe.skipIf(!HAS_PEBBLE || !HAS_NAMED)("DNS-01 with bind9", () => {
       })(),
       "the certificate",
     );
-    const meta = readFileSync(join(bench.state, "certs", `app.${ZONE}`, "meta.json"), "utf8");
-    expect(JSON.parse(meta).challenge).toBe("tls-alpn-01");
+    expect((await bench.stored(`app.${ZONE}`)).challenge).toBe("tls-alpn-01");
     expect(bench.messages.join("\n")).toContain("dns-01 of example.com cannot be answered");
     expect(await named.dig(`_acme-challenge.${ZONE}`, "TXT")).toEqual(['"other"']);
   });

@@ -17,10 +17,14 @@ import {
 } from "../../src/edge/certificates/acme/challenges.ts";
 import { FailureFile } from "../../src/edge/certificates/acme/failure-file.ts";
 import type { ExternalKey } from "../../src/edge/certificates/acme/jose.ts";
-import { CertificateStorage } from "../../src/edge/certificates/acme/storage.ts";
+import {
+  CertificateStorage,
+  type StoredCertificate,
+} from "../../src/edge/certificates/acme/storage.ts";
 import { ANSWER_MS, CaTransport, type Fetch } from "../../src/edge/certificates/acme/transport.ts";
 import { CertificateTable } from "../../src/edge/certificates/certificates.ts";
 import { Logger, type LogRecord } from "../../src/log.ts";
+import { eventually } from "../binary/program.ts";
 import type { Names, Pebble } from "../pebble.ts";
 
 /** Real time, or faster: an hour of the edge in some seconds. */
@@ -208,6 +212,14 @@ export class Bench implements AsyncDisposable {
     if (setup.answers === undefined) setup.doors?.lead(bench.answers);
     bench.source.start();
     return bench;
+  }
+
+  /** What is on the disk of a certificate, once it is there: visitors are served before. */
+  stored(id: string): Promise<StoredCertificate> {
+    return eventually(async () => {
+      const found = await this.storage.load(id);
+      return found.kind === "whole" ? found.certificate : undefined;
+    }, `the stored certificate of ${id}`);
   }
 
   get messages(): string[] {

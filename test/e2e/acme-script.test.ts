@@ -240,6 +240,7 @@ describe("ACME by a script", () => {
     await using bench = await start(ca);
     await certified(bench);
     await certified(bench, "b.example.com");
+    await Promise.all([bench.stored(NAME), bench.stored("b.example.com")]);
     await bench.stop();
     const path = join(bench.state, "certs", NAME, "key.pem");
     const before = readFileSync(path, "utf8");

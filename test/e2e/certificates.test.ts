@@ -1,11 +1,12 @@
 // This file is certificates by ACME, from the edge that orders them to curl that trusts the CA alone: real Pebble, the compiled executable.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
 import { within } from "../within.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { EXTERNAL_ACCOUNT, HAS_PEBBLE, Pebble, quietPort } from "../pebble.ts";
-import { type Ended, isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
+import { CertificateStorage } from "../../src/edge/certificates/acme/storage.ts";
+import { type Ended, eventually, isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
 import { Home, type Running, TUNL, tunl } from "../binary/tunl.ts";
 import { answered, App, CAN_RUN, curl, DOMAIN, type EdgeSetup, TestEdge, Tunnel } from "./rig.ts";
 
@@ -69,6 +70,7 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
       const { stdout } = await tunl(["status", "--json"], edge);
       expect(stdout).toContain(`"name": "app.${DOMAIN}"`);
     }
+    // Long since on the disk.
     const folder = join(home.path, "state/certs", `app.${DOMAIN}`);
     expect(readdirSync(folder).sort()).toEqual(["cert.pem", "key.pem", "meta.json"]);
     const issuer = await pebble.rootFile();
@@ -185,8 +187,12 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
     });
     await certified(edge.process, DOMAIN);
     expect(edge.process.output).toContain("names are proven by other ways than HTTP-01");
-    const meta = readFileSync(join(home.path, "state/certs", DOMAIN, "meta.json"), "utf8");
-    expect(JSON.parse(meta).challenge).toBe("tls-alpn-01");
+    const storage = new CertificateStorage(join(home.path, "state"));
+    const stored = await eventually(async () => {
+      const found = await storage.load(DOMAIN);
+      return found.kind === "whole" ? found.certificate : undefined;
+    }, "the stored certificate");
+    expect(stored.challenge).toBe("tls-alpn-01");
   }, 30_000);
 });
 

@@ -1,24 +1,24 @@
 // This file is certificates by ACME as a source: it does what the calendar says is due. product.md §7; reliability.md R-18, R-19.
-import { createPrivateKey, X509Certificate } from "node:crypto";
 import { TunlError } from "../../../errors.ts";
 import { reached } from "../../../limits.ts";
 import type { Logger } from "../../../log.ts";
 import type { HasAddress } from "../../dns/index.ts";
-import { type CertificateTable, contextOf } from "../certificates.ts";
+import type { CertificateTable } from "../certificates.ts";
 import {
   certificateFailed,
   type CertificateSource,
   type CertificateState,
   waitUnless,
 } from "../source.ts";
-import { type Ca, lifeOf, type Obtained } from "./ca.ts";
-import { CHALLENGE_TYPES, type ChallengeAnswers, type ChallengeType } from "./challenges.ts";
+import { type Allowance, attempt } from "./attempt.ts";
+import type { Ca } from "./ca.ts";
+import type { ChallengeAnswers, ChallengeType } from "./challenges.ts";
 import { Coverage, type Line } from "./coverage.ts";
-import type { FailureFile, Failures } from "./failure-file.ts";
-import { ChallengeError } from "./order.ts";
+import { type FailureFile, FailureLog } from "./failure-file.ts";
 import { AcmeError } from "./problem.ts";
 import { type Life, Schedule } from "./schedule.ts";
-import type { CertificateStorage, StoredCertificate } from "./storage.ts";
+import { Shelf } from "./shelf.ts";
+import type { CertificateStorage } from "./storage.ts";
 
 /** Orders at a time: a name whose order hangs holds one place, and there are more. */
 export const MAX_ORDERS = 32;
@@ -55,12 +55,6 @@ interface Entry extends Line {
   readonly stop: AbortController;
   /** Settled by the next thing that happens to it. */
   news: PromiseWithResolvers<void>;
-  /** What is served. */
-  served: StoredCertificate | undefined;
-  /** True until it is on the disk. */
-  isUnsaved: boolean;
-  /** True until the disk was looked at. */
-  isOpening: boolean;
 }
 
 /** Orders what is granted, renews what is served, and never delays one name for another. */
@@ -70,10 +64,8 @@ export class AcmeSource implements CertificateSource {
   readonly #schedule: Schedule;
   readonly #entries = new Map<string, Entry>();
   readonly #work = new Set<Promise<void>>();
-  /** Of an earlier process; taken over as its names come. */
-  #past: Failures = new Map();
-  /** Writes of failures, one after the other. */
-  #noting: Promise<void> = Promise.resolve();
+  readonly #shelf: Shelf;
+  readonly #failures: FailureLog;
   #next: Disposable | undefined;
   readonly #decision = Promise.withResolvers<void>();
   #isDecided = false;
@@ -87,6 +79,8 @@ export class AcmeSource implements CertificateSource {
       maxRunning: MAX_ORDERS,
       onFull: () => reached("certificateOrders"),
     });
+    this.#shelf = new Shelf(options);
+    this.#failures = new FailureLog(options.failures, options.log);
   }
 
   /** Wants the domains themselves; orders begin once it is known which of them get a wildcard. */
@@ -166,17 +160,13 @@ export class AcmeSource implements CertificateSource {
     this.#next?.[Symbol.dispose]();
     for (const entry of this.#entries.values()) entry.stop.abort();
     await Promise.all(this.#work);
-    await this.#noting;
+    await this.#failures[Symbol.asyncDispose]();
   }
 
   /** What an earlier process left, and which domains get one certificate with their wildcard. */
   async #decide(): Promise<void> {
-    const { domains, answers, usesWildcards, failures, log } = this.#options;
-    try {
-      this.#past = await failures.load();
-    } catch (error) {
-      log.warn("certificate", `Reading the failed validations failed: ${textOf(error)}`);
-    }
+    const { domains, answers, usesWildcards } = this.#options;
+    await this.#failures.open();
     if (!usesWildcards) return;
     for (const domain of domains)
       if ((await answers.dns?.serves(domain)) !== false) this.#coverage.useWildcard(domain);
@@ -190,9 +180,6 @@ export class AcmeSource implements CertificateSource {
       ...line,
       stop: new AbortController(),
       news: Promise.withResolvers(),
-      served: undefined,
-      isUnsaved: false,
-      isOpening: true,
     };
     this.#entries.set(line.id, entry);
     this.#run(async () => {
@@ -205,73 +192,26 @@ export class AcmeSource implements CertificateSource {
     this.#entries.get(id)?.stop.abort();
     this.#entries.delete(id);
     this.#schedule.remove(id);
-    this.#options.table.remove(id);
+    this.#shelf.drop(id);
   }
 
   /** Serves what lies on the disk, and puts the certificate into the calendar. */
   async #open(entry: Entry): Promise<void> {
-    const { storage, log } = this.#options;
-    let life: Life | undefined;
-    try {
-      const found = await storage.load(entry.id);
-      if (found.kind === "damaged")
-        log.warn(
-          "certificate",
-          `The stored certificate of ${entry.id} is damaged (${found.reason}), it is ordered again`,
-          { name: entry.id },
-        );
-      if (found.kind === "whole") life = this.#accept(entry, found.certificate);
-    } catch (error) {
-      log.warn(
-        "certificate",
-        `Reading the stored certificate of ${entry.id} failed: ${textOf(error)}`,
-        {
-          name: entry.id,
-          ...(error instanceof TunlError && { hint: error.hint }),
-        },
-      );
-    }
-    entry.isOpening = false;
-    if (this.#entries.get(entry.id) !== entry) return;
-    this.#schedule.add(entry.id, life, this.#now());
-    this.#schedule.remember(entry.id, this.#past.get(entry.id) ?? []);
+    const { id } = entry;
+    const life = await this.#shelf.open(entry);
+    // Released while the disk was read.
+    if (this.#entries.get(id) !== entry) return this.#shelf.drop(id);
+    this.#schedule.add(id, life, this.#now());
+    this.#schedule.remember(id, this.#failures.past.get(id) ?? []);
     if (life === undefined) return;
     this.#tell(entry);
     const level = this.#options.domains.includes(entry.names[0] ?? "") ? "info" : "debug";
-    log.write(level, "certificate", `${this.#describe(entry, life)}`, { name: entry.id });
+    this.#options.log.write(level, "certificate", this.#describe(entry, life), { name: id });
   }
 
   #describe({ names }: Entry, { notAfter }: Life): string {
     const days = Math.floor((notAfter - this.#now()) / 86_400_000);
     return `${names.join(" and ")}, expires in ${days} days`;
-  }
-
-  /** Serves a stored pair where it is good; undefined where it is not. */
-  #accept(entry: Entry, stored: StoredCertificate): Life | undefined {
-    const { log } = this.#options;
-    try {
-      const leaf = new X509Certificate(stored.cert);
-      const life = lifeOf(leaf);
-      const isOurs = leaf.checkPrivateKey(createPrivateKey(stored.key));
-      const isWhole = entry.names.every((name) => stored.names.includes(name));
-      if (!isOurs || !isWhole || life.notAfter <= this.#now()) return undefined;
-      this.#serve(entry, stored, life);
-      return life;
-    } catch (error) {
-      log.warn(
-        "certificate",
-        `The stored certificate of ${entry.id} cannot be used: ${textOf(error)}`,
-        { name: entry.id },
-      );
-      return undefined;
-    }
-  }
-
-  #serve(entry: Entry, certificate: StoredCertificate, life: Life): void {
-    const { table } = this.#options;
-    if (this.#entries.get(entry.id) !== entry) return;
-    entry.served = certificate;
-    table.put({ id: entry.id, names: entry.names, context: contextOf(certificate), ...life });
   }
 
   /** Does what is due, and sets the timer for what is due next. */
@@ -292,8 +232,7 @@ export class AcmeSource implements CertificateSource {
       }
     }
     this.#warn(now);
-    for (const entry of this.#entries.values())
-      if (entry.isUnsaved && entry.served !== undefined) this.#run(() => this.#save(entry));
+    if (this.#shelf.hasUnsaved) this.#run(() => this.#shelf.saveRest());
     this.#next?.[Symbol.dispose]();
     const next = this.#schedule.nextAt(now) ?? now + LOOK_MS;
     // Due and yet not begun: all places are taken, and each that gets free looks again.
@@ -322,22 +261,26 @@ export class AcmeSource implements CertificateSource {
 
   async #order(entry: Entry): Promise<void> {
     const { log } = this.#options;
-    const isRenewal = entry.served !== undefined;
+    const { id, names, stop } = entry;
+    const served = this.#shelf.get(id);
     try {
-      const { cert, key, life, challenge } = await this.#obtain(entry);
-      if (this.#entries.get(entry.id) !== entry) return;
-      const proven = challenge ?? entry.served?.challenge ?? "";
-      this.#serve(entry, { names: entry.names, cert, key, challenge: proven }, life);
-      this.#schedule.succeeded(entry.id, life, this.#now());
-      entry.isUnsaved = true;
-      await this.#save(entry);
-      const how = isRenewal ? "renewed: " : "";
-      log.info("certificate", `${how}${this.#describe(entry, life)}`, { name: entry.id });
-      this.#checkClock(entry.id, life);
+      const allowance = this.#allowance;
+      const wanted = { id, names, served, signal: stop.signal };
+      const { cert, key, life, challenge } = await attempt(wanted, { ...this.#options, allowance });
+      if (this.#entries.get(id) !== entry) return;
+      const proven = challenge ?? served?.challenge ?? "";
+      this.#shelf.put(entry, { names, cert, key, challenge: proven }, life);
+      this.#schedule.succeeded(id, life, this.#now());
+      // Visitors that wait are served before the disk has it.
+      this.#tell(entry);
+      const how = served === undefined ? "" : "renewed: ";
+      log.info("certificate", `${how}${this.#describe(entry, life)}`, { name: id });
+      this.#checkClock(id, life);
       this.#settleWildcard(entry, true);
+      await this.#shelf.save(id);
     } catch (error) {
       // Dropped meanwhile, or the edge ends: nobody waits for it.
-      if (entry.stop.signal.aborted) return;
+      if (stop.signal.aborted) return;
       this.#failed(entry, error);
     } finally {
       this.#tell(entry);
@@ -345,83 +288,15 @@ export class AcmeSource implements CertificateSource {
     }
   }
 
-  /** Tries one challenge after the other until one does, or no more may fail in this hour. */
-  async #obtain(entry: Entry): Promise<Obtained> {
-    const { signal } = entry.stop;
-    let types = await this.#types(entry);
-    let last: AcmeError | undefined;
-    while (types.length > 0) {
-      if (!this.#schedule.mayValidate(entry.id, this.#now())) {
-        reached("failedValidations");
-        break;
-      }
-      // By DNS-01 a name needs no address.
-      if (types[0] !== "dns-01") await this.#assertAddresses(entry);
-      try {
-        const wish = { names: entry.names, types, replaces: entry.served?.cert };
-        return await this.#options.ca.obtain(wish, signal);
-      } catch (error) {
-        signal.throwIfAborted();
-        // Whatever else the CA or the way to it does would do the same to the next challenge.
-        if (!(error instanceof ChallengeError)) throw error;
-        if (error.isValidation) this.#noteFailure(entry.id);
-        const { challenge } = error;
-        // No address, or none that can be found: the next challenge would need it too.
-        if (error.type === "dns" && challenge !== "dns-01") throw error;
-        // That nothing else is offered says less than how the last one failed.
-        if (challenge === undefined) throw last ?? error;
-        last = error;
-        types = types.filter((type) => type !== challenge);
-      }
-    }
-    throw last ?? this.#impossible(entry);
-  }
-
-  /** @throws AcmeError for a name that certainly has no address. */
-  async #assertAddresses({ names, stop: { signal } }: Entry): Promise<void> {
-    for (const name of names) {
-      if ((await this.#options.hasAddress(name, signal)) !== false) continue;
-      throw new AcmeError(`${name} has no address, and a CA would look for one`, {
-        ...{ blame: "name", type: "dns" },
-        hint: "Make an address record of the name that leads to this edge",
-      });
-    }
-  }
-
-  #noteFailure(id: string): void {
-    const { failures, log } = this.#options;
-    this.#schedule.validationFailed(id, this.#now());
-    this.#noting = this.#noting.then(async () => {
-      try {
-        await failures.save(this.#schedule.failedValidations(this.#now()));
-      } catch (error) {
-        // Counted in memory all the same.
-        log.debug("certificate", `Storing the failed validations failed: ${textOf(error)}`);
-      }
-    });
-  }
-
-  async #types(entry: Entry): Promise<ChallengeType[]> {
-    const { answers, challenge } = this.#options;
-    const lists = await Promise.all(entry.names.map((name) => answers.possible(name)));
-    const possible = CHALLENGE_TYPES.filter((type) => lists.every((list) => list.includes(type)));
-    if (challenge !== "auto") return possible.filter((type) => type === challenge);
-    const proven = entry.served?.challenge;
-    return [...possible].sort((one, other) => Number(other === proven) - Number(one === proven));
-  }
-
-  #impossible(entry: Entry): AcmeError {
-    const { challenge } = this.#options;
-    const isWildcard = entry.names.some((name) => name.startsWith("*."));
-    const text = isWildcard
-      ? "a wildcard is proven by DNS-01, and dns.provider serves no zone of it"
-      : `${challenge} cannot be used here: ${challenge === "http-01" ? "nothing listens on port 80" : "dns.provider serves no zone of the name"}`;
-    return new AcmeError(text, {
-      blame: "name",
-      hint: isWildcard
-        ? "Set dns.provider, or use --tls files"
-        : "Use certificates.challenge: auto",
-    });
+  /** How often a name may fail, counted over restarts. */
+  get #allowance(): Allowance {
+    return {
+      mayValidate: (id) => this.#schedule.mayValidate(id, this.#now()),
+      failed: (id) => {
+        this.#schedule.validationFailed(id, this.#now());
+        this.#failures.write(this.#schedule.failedValidations(this.#now()));
+      },
+    };
   }
 
   #failed(entry: Entry, error: unknown): void {
@@ -432,7 +307,8 @@ export class AcmeSource implements CertificateSource {
     const after = error instanceof AcmeError ? error.retryAfterMs : undefined;
     this.#schedule.failed(entry.id, text, now, after);
     const next = this.#schedule.view(entry.id, now)?.nextTryAt ?? now;
-    const served = entry.served === undefined ? "" : ", the one there is stays in use";
+    const isServed = this.#shelf.get(entry.id) !== undefined;
+    const served = isServed ? ", the one there is stays in use" : "";
     const minutes = Math.max(1, Math.round((next - now) / 60_000));
     log.warn("certificate", `${entry.id}: ${text}; next try in ${minutes} min${served}`, {
       name: entry.id,
@@ -442,11 +318,11 @@ export class AcmeSource implements CertificateSource {
   }
 
   /** While the wildcard of a domain cannot be had, each of its names has a certificate of its own. */
-  #settleWildcard({ id, served }: Entry, isGood: boolean): void {
+  #settleWildcard({ id }: Entry, isGood: boolean): void {
     const domain = this.#coverage.domainOf(id);
     if (domain === undefined || !this.#options.usesWildcards) return;
     if (isGood) this.#coverage.useWildcard(domain);
-    else if (served === undefined) this.#coverage.dropWildcard(domain);
+    else if (this.#shelf.get(id) === undefined) this.#coverage.dropWildcard(domain);
     for (const name of [...this.#coverage.wanted]) this.#cover(name);
     if (!isGood) return;
     for (const own of [...this.#entries.keys()])
@@ -456,9 +332,10 @@ export class AcmeSource implements CertificateSource {
 
   async #ask(entry: Entry): Promise<void> {
     const { ca, log } = this.#options;
-    if (entry.served === undefined) return;
+    const served = this.#shelf.get(entry.id);
+    if (served === undefined) return;
     try {
-      const info = await ca.renewalInfo(entry.served.cert, entry.stop.signal);
+      const info = await ca.renewalInfo(served.cert, entry.stop.signal);
       this.#schedule.suggest(entry.id, info, this.#now(), info?.againMs);
     } catch (error) {
       if (entry.stop.signal.aborted) return;
@@ -467,23 +344,6 @@ export class AcmeSource implements CertificateSource {
       });
     }
     this.#look();
-  }
-
-  async #save(entry: Entry): Promise<void> {
-    const { storage, log } = this.#options;
-    const { served } = entry;
-    if (served === undefined) return;
-    entry.isUnsaved = false;
-    try {
-      await storage.save(entry.id, served);
-    } catch (error) {
-      entry.isUnsaved = true;
-      log.warn(
-        "certificate",
-        `Storing the certificate of ${entry.id} failed: ${textOf(error)}; it is served from memory and stored later`,
-        { name: entry.id, hint: "Free space where the state lies" },
-      );
-    }
   }
 
   #warn(now: number): void {

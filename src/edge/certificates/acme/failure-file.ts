@@ -1,6 +1,7 @@
 // This file is the failed validations of the last hour on the disk, `acme/<ca>/failures.json`: a restart does not make a CA forget them. R-19.
 import { join } from "node:path";
 import { makePrivateDirectory, readSecret, writeFileAtomic } from "../../../identity/index.ts";
+import type { Logger } from "../../../log.ts";
 import type { CaAddress } from "./account.ts";
 import { fieldsOf } from "./client.ts";
 import { parseJson } from "./transport.ts";
@@ -29,6 +30,45 @@ export class FailureFile {
   async save(failures: Failures): Promise<void> {
     await makePrivateDirectory(this.#folder);
     await writeFileAtomic(this.#path, `${JSON.stringify(Object.fromEntries(failures))}\n`);
+  }
+}
+
+/** Failed validations as they happen: counted by the calendar, written one after the other. */
+export class FailureLog {
+  /** Of an earlier process; taken over as its names come. */
+  past: Failures = new Map();
+  readonly #file: FailureFile;
+  readonly #log: Logger;
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(file: FailureFile, log: Logger) {
+    this.#file = file;
+    this.#log = log;
+  }
+
+  async open(): Promise<void> {
+    try {
+      this.past = await this.#file.load();
+    } catch (error) {
+      this.#log.warn("certificate", `Reading the failed validations failed: ${String(error)}`);
+    }
+  }
+
+  /** @param failures All of this hour. */
+  write(failures: Failures): void {
+    this.#writing = this.#writing.then(async () => {
+      try {
+        await this.#file.save(failures);
+      } catch (error) {
+        // Counted in memory all the same.
+        this.#log.debug("certificate", `Storing the failed validations failed: ${String(error)}`);
+      }
+    });
+  }
+
+  /** Resolves when all is written. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#writing;
   }
 }
 
