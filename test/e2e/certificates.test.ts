@@ -164,8 +164,6 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
       expect([no.code, no.stdout.includes(question)]).toEqual([2, true]);
       const yes = await answer("y");
       expect([yes.code, yes.stdout.includes(question)]).toEqual([6, true]);
-      const again = await answer("n");
-      expect([again.code, again.stdout.includes(question)]).toEqual([6, false]);
       expect((await tunl(words, { home: home.path })).code).toBe(6);
     },
     30_000,
