@@ -32,7 +32,8 @@ async function revoke(store: Store, { owner, keyId }: KeyRow): Promise<void> {
 
 const newestBackup = (directory: string): string => {
   const numberOf = (name: string): number => Number(/-(\d+)\.db$/.exec(name)?.[1]);
-  const names = readdirSync(join(directory, "backup")).filter((name) => !name.endsWith(".tmp"));
+  // An unfinished one has another ending, and so has its journal.
+  const names = readdirSync(join(directory, "backup")).filter((name) => /-\d+\.db$/.test(name));
   const [newest] = names.sort((one, other) => numberOf(other) - numberOf(one));
   return join(directory, "backup", newest as string);
 };
