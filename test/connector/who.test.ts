@@ -160,6 +160,21 @@ describe("who", () => {
     );
   });
 
+  test("credentials of another edge, or of an edge with another key, than the file says are refused", async () => {
+    const fileKeys = `credentials-file: ${FILE}`;
+    const { host, port, fingerprint } = KEYS.file;
+    expect(
+      await who("", {}, `edge: ${host}:${port}\nfingerprint: ${fingerprint}\n${fileKeys}`),
+    ).toBe("file");
+    expect(await who("", {}, `edge: other.example.net\n${fileKeys}`)).toBe(
+      `BAD_CREDENTIALS "${FILE}" is a key for edge ${host}:${port}, and edge is other.example.net:443 / Leave edge out, or name the credentials of that edge`,
+    );
+    const wrong = "z".repeat(26);
+    expect(await who("", {}, `fingerprint: ${wrong}\n${fileKeys}`)).toBe(
+      `EDGE_KEY_MISMATCH The credentials are for the edge with key ${fingerprint}, and fingerprint is ${wrong} / Leave fingerprint out, or name the credentials of that edge`,
+    );
+  });
+
   test("a machine with an account is told to make the tunnel", async () => {
     const own = join(home, "account");
     const directory = new EdgeDirectory(join(own, "edges"), EDGE.host, EDGE.port);
