@@ -22,8 +22,8 @@ const forms = {
 const RINGS = [
   pureRing(180_000 * factor, counted),
   folderRing("sim", 180_000 * factor, forms),
-  folderRing("e2e", 300_000 * factor, forms),
-  folderRing("binary", 300_000 * factor, forms),
+  folderRing("e2e", 480_000 * factor, forms),
+  folderRing("binary", 360_000 * factor, forms),
   folderRing("platform", 60_000 * factor, forms),
   folderRing("rig", 90_000 * factor, forms),
 ];

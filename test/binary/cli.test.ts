@@ -64,9 +64,9 @@ describe.skipIf(!IS_BUILT)("tunl", () => {
       "✖ usage        --links is not in this build yet\n               Run tunl connect --help for what is\n",
     ],
     [
-      "login x",
+      "doctor x",
       2,
-      "✖ usage        tunl login is not in this build yet\n               Join with a line of tunl edge invite: tunl connect TARGET --join LINE\n",
+      "✖ usage        tunl doctor is not in this build yet\n               Run tunl status, and --log-level debug where something fails\n",
     ],
   ])("%s: exit %d", async (line, code, stderr) => {
     using home = new Home();

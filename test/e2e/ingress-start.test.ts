@@ -109,10 +109,14 @@ describe.skipIf(!CAN_RUN)("starting with a file", () => {
   });
 
   test("names of flags: a wildcard is served one label deep, a foreign one is refused", async () => {
-    const line = await edge.invite(["--host", `*.pre.${DOMAIN}`]);
-    const target = String(app.port);
-    const words = ["connect", target, "--join", line];
-    const connector = ruled.run([...words, "--host", `*.pre.${DOMAIN}`]);
+    // A tunnel of its own in a home of its own: a home means the tunnel it joined last.
+    const [apart, connector] = await Ruled.start({
+      edge,
+      config: `url: http://localhost:${app.port}\n`,
+      invite: ["--host", `*.pre.${DOMAIN}`],
+      flags: ["--host", `*.pre.${DOMAIN}`],
+    });
+    await using home = apart;
     expect(await connector.event("route")).toMatchObject({
       url: `https://*.pre.${DOMAIN}:${edge.port}`,
       service: `http://localhost:${app.port}`,
@@ -123,7 +127,7 @@ describe.skipIf(!CAN_RUN)("starting with a file", () => {
     connector.signal("SIGTERM");
     await connector.ended;
     // Proof of a foreign name is not what a flag can give: the only name refused ends it.
-    const foreign = ruled.run([...words, "--host", "shop.example.org"]);
+    const foreign = home.run(["connect", String(app.port), "--host", "shop.example.org"]);
     const { code, stderr } = await foreign.ended;
     expect(code).toBe(4);
     expect(stderr).toContain("HOSTNAME_NOT_GRANTED");

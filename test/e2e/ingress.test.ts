@@ -21,6 +21,8 @@ import {
 import { Ruled } from "./ruled.ts";
 
 const HAS_OPENSSL = isInstalled("openssl");
+/** Request lines are part of what is asked for. */
+const FLAGS = ["--access-log", "on"];
 const WS_CLIENT = fileURLToPath(new URL("programs/ws-client.mjs", import.meta.url));
 
 describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("a connector with rules", () => {
@@ -28,6 +30,7 @@ describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("a connector with rules", () => {
   let edge: TestEdge;
   let ruled: Ruled;
   let connector: Running;
+  let tunnel: string;
   let app: App;
   let socketPath: string;
   let ports: { app: number; api: number; tls: number; nginx: number; dead: number };
@@ -62,7 +65,7 @@ describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("a connector with rules", () => {
     [ruled, connector] = await Ruled.start({
       edge,
       invite: ["--host", `*.${DOMAIN}`],
-      flags: ["--access-log", "on"],
+      flags: FLAGS,
       // By which the runtime would trust everybody: the rules say whom (S-25).
       environment: { NODE_TLS_REJECT_UNAUTHORIZED: "0" },
       config: `
@@ -99,6 +102,7 @@ ingress:
       (line) => line.includes(`"https://*.dev.${DOMAIN}`) || undefined,
       "the last of its routes",
     );
+    tunnel = String((await connector.event("joined"))["tunnel"]);
   });
 
   afterAll(async () => {
@@ -352,8 +356,7 @@ ingress:
   test("a rule outside the grants answers nothing, and as soon as it is granted everything", async () => {
     expect(errorOf(await get("www", "/bytes/3"))).toEqual([404, "NO_ROUTE"]);
     // A reserved label: only the owner of the edge gives it.
-    const { tunnel } = await connector.event("joined");
-    const words = ["edge", "grant", String(tunnel), `www.${DOMAIN}`];
+    const words = ["edge", "grant", tunnel, `www.${DOMAIN}`];
     const granted = await tunl(words, { home: edge.home });
     expect([granted.code, granted.stderr]).toEqual([0, expect.any(String)]);
     const { status, body } = await get("www", "/bytes/3");
@@ -361,11 +364,11 @@ ingress:
   });
 
   test("replicas: one is enough, whichever it is", async () => {
-    const { tunnel } = await connector.event("joined");
-    const second = ruled.run(["tunnel", "run", String(tunnel)]);
+    const second = ruled.run(["tunnel", "run", tunnel, ...FLAGS]);
     await second.find((line) => line.includes(`"https://*.dev.${DOMAIN}`) || undefined, "routes");
     connector.signal("SIGTERM");
     await connector.ended;
+    // Tests run in any order: whatever comes next asks the one that is left.
     expect((await get("app", "/bytes/3")).body).toBe("bbb");
     expect((await get("secure", "/bytes/3")).body).toBe("bbb");
     connector = second;
