@@ -11,5 +11,12 @@ export default command("edge grant", async (invocation) => {
   if (isJson) return printJson(answer);
   const name = isAnswer(answer["tunnel"]) ? String(answer["tunnel"]["name"]) : tunnel;
   const granted = Array.isArray(answer["hosts"]) ? answer["hosts"].filter(isAnswer) : [];
-  await printAnswer(granted.map(({ host }) => `${String(host)} to ${name}\n`).join(""));
+  const lines = granted.flatMap(({ host, proof }) => [
+    `${String(host)} to ${name}`,
+    // Whose it is, is proven in the DNS: until then it is served as offline.
+    ...(isAnswer(proof)
+      ? [`  served once its owner adds  ${String(proof["name"])}  CNAME  ${String(proof["value"])}`]
+      : []),
+  ]);
+  await printAnswer(lines.map((line) => `${line}\n`).join(""));
 });

@@ -74,6 +74,8 @@ function edgeLines(edge: Answer): string[] {
       );
     }
   }
+  for (const name of objects(edge["unproven"]))
+    lines.push(row(text(name["state"]), [text(name["name"]), "no proof in the DNS"]));
   lines.push(...stateLines(edge), ...limitLines(edge));
   for (const certificate of objects(edge["certificates"])) {
     const expiresAt = text(certificate["expiresAt"]);

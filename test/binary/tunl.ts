@@ -58,7 +58,13 @@ export class Running extends Program {
     super([...through, TUNL, ...arguments_], {
       directory: directory ?? home,
       // Nothing of the tester's own surroundings: PATH is not needed either.
-      environment: { HOME: home, TUNL_HOME: home, ...environment },
+      // No test asks the real DNS: nobody listens there.
+      environment: {
+        HOME: home,
+        TUNL_HOME: home,
+        TUNL_DNS_SERVERS: "127.0.0.1:9",
+        ...environment,
+      },
       ...(deadlineMs !== undefined && { deadlineMs }),
     });
     this.#home = home;

@@ -6,6 +6,7 @@ import {
   type CallContext,
   CallTraffic,
 } from "../../src/edge/admin/index.ts";
+import type { EdgeDns } from "../../src/edge/dns/index.ts";
 import { LiveSession, Registry } from "../../src/edge/route/index.ts";
 import { openStore, type Store } from "../../src/edge/store/index.ts";
 import { acceptCall, type CallBody, encodeMessage } from "../../src/exchange/index.ts";
@@ -111,7 +112,8 @@ export class AccountDesk implements AsyncDisposable {
         startedAt: new Date(0),
       },
       // Tests of calls that wait for a certificate, or ask the DNS, bring theirs.
-      ...{ source: undefined as never, dns: undefined as never },
+      source: undefined as never,
+      dns: { names: { isServed: () => true, stateOf: () => "own" } } as unknown as EdgeDns,
       ...{ certificates: () => [], figures: () => ({}) },
       ...more,
     };

@@ -55,6 +55,17 @@ describe("a request without a session", () => {
     expect(other.origin.counts.get(visit.id)).toBe(1);
   });
 
+  test("is turned away at once where its name has no proof, whoever is there or expected", async () => {
+    await using edge = await TestEdge.start();
+    edge.suspended.add(HOST);
+    expect(await answerOf(edge.visit())).toBe("503 TUNNEL_OFFLINE whole");
+    const { origin } = await edge.connect();
+    expect(await answerOf(edge.visit())).toBe("503 TUNNEL_OFFLINE whole");
+    expect([edge.service.parked, origin.counts.size]).toEqual([0, 0]);
+    edge.suspended.clear();
+    expect((await edge.visit().outcome).status).toBe(200);
+  });
+
   test("an upgrade waits like any other", async () => {
     await using edge = await TestEdge.start();
     const visit = edge.visit({ upgrade: "websocket" });

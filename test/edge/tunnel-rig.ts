@@ -284,6 +284,8 @@ export interface EdgeSetup {
 
 /** The pipeline of an edge, and the sessions it has. */
 export class TestEdge implements AsyncDisposable {
+  /** Names without proof. */
+  readonly suspended = new Set<string>();
   readonly registry = new Registry();
   readonly service: Service;
   /** Of the sessions at both ends. */
@@ -304,6 +306,7 @@ export class TestEdge implements AsyncDisposable {
         ownerOf: (host) => (host.endsWith(".example.com") ? this.owner : undefined),
         hasForeignBelow: () => false,
       },
+      isSuspended: (host) => this.suspended.has(host),
       presence: { lastSeen: () => this.seenAt },
       registry: this.registry,
       deadlines: this.#deadlines,

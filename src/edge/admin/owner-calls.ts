@@ -1,6 +1,7 @@
 // This file is the calls of the edge's owner that give and take: names to tunnels; tunnels, keys, codes and names back. product.md §2.1; A-07.
 import { TunlError } from "../../errors.ts";
 import type { CallBody } from "../../exchange/index.ts";
+import { aliasRecord } from "../dns/index.ts";
 import type { Call, CallContext } from "./context.ts";
 import { findRevocable, type Revocable } from "./revocable.ts";
 import { shortened, timeOf } from "./tunnel-calls.ts";
@@ -19,7 +20,9 @@ export const grantCall: Call = async (context, _caller, body) => {
   const granted: CallBody[] = [];
   for (const text of hosts) {
     const { host, how } = await context.store.grantHost(tunnel, text);
-    granted.push({ host, how });
+    const isProven = context.dns.names.isServed(host);
+    const proof = aliasRecord(host, row?.id ?? "", context.domains[0] as string);
+    granted.push({ host, how, ...(!isProven && { proof }) });
   }
   return { tunnel: { id: row?.id, name: row?.name }, hosts: granted };
 };

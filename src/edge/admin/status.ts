@@ -6,7 +6,7 @@ import { isEnded, type Owner, type StoreCondition, type TunnelRow } from "../sto
 import type { Call, CallContext } from "./context.ts";
 
 export const status: Call = async (context) => {
-  const { store, registry, domains, fingerprint, startedAt } = context;
+  const { store, registry, domains, fingerprint, startedAt, dns } = context;
   const { snapshot } = store;
   return {
     pid: process.pid,
@@ -21,6 +21,10 @@ export const status: Call = async (context) => {
       sessions: registry.count(id),
       tunnels: [...snapshot.tunnelsOf(id)].length,
     })),
+    // Names outside of the domains that are not served: without proof so far, or for a week.
+    unproven: [...snapshot.hosts]
+      .filter(({ host }) => !dns.names.isServed(host))
+      .map(({ host }) => ({ name: host, state: dns.names.stateOf(host) })),
     certificates: context.certificates(),
     state: stateOf(store.condition),
     ...context.figures(),

@@ -62,7 +62,9 @@ export const tunnelInfo: Call = async (context, caller, body, tell) => {
   }
   for (const { host, how } of store.snapshot.hostsOf(id)) {
     const isServed = [...registry.of(id)].some((live) => live.serves(host) !== undefined);
-    tell("host", { host, how, state: isServed ? "served" : "offline" });
+    const { names } = context.dns;
+    const state = names.isServed(host) ? (isServed ? "served" : "offline") : names.stateOf(host);
+    tell("host", { host, how, state });
   }
   return { id, name, ...timesOf(tunnel) };
 };

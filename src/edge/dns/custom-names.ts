@@ -37,6 +37,7 @@ export class CustomNames implements Disposable {
   readonly #provenWatchers: ((host: string) => void)[] = [];
   #round: Deadline | undefined;
   #isLooking = false;
+  #isFailing = false;
   readonly #over = new AbortController();
 
   constructor(options: CustomNamesOptions) {
@@ -50,9 +51,7 @@ export class CustomNames implements Disposable {
   start(): void {
     this.#round = this.#options.deadlines.schedule(ROUND_MS, () => {
       this.start();
-      this.look().catch((error: unknown) => {
-        this.#options.log.warn("proof", `Proofs were not looked at: ${String(error)}`);
-      });
+      void this.look();
     });
   }
 
@@ -110,7 +109,7 @@ export class CustomNames implements Disposable {
     };
   }
 
-  /** Looks at every name that is due. One round at a time. */
+  /** Looks at every name that is due. One round at a time. Never rejects. */
   async look(): Promise<void> {
     if (this.#isLooking) return;
     this.#isLooking = true;
@@ -122,11 +121,25 @@ export class CustomNames implements Disposable {
       );
       const next = due.values();
       const work = async (): Promise<void> => {
-        for (const { host } of next) await this.check(host);
+        for (const { host } of next) await this.#checkCalmly(host, at);
       };
       await Promise.all(Array.from({ length: AT_ONCE }, work));
     } finally {
       this.#isLooking = false;
+    }
+  }
+
+  /** What cannot be kept now is looked at again in a while; the owner is told of the disk once, and by the store. */
+  async #checkCalmly(host: string, at: number): Promise<void> {
+    try {
+      await this.check(host);
+      this.#isFailing = false;
+    } catch (error) {
+      if (this.#over.signal.aborted) return;
+      this.#dueAt.set(host, at + LOOK_MS.watched);
+      if (!this.#isFailing)
+        this.#options.log.warn("proof", `Proofs were not looked at: ${String(error)}`);
+      this.#isFailing = true;
     }
   }
 

@@ -81,6 +81,7 @@ export class DomainCheck implements Disposable {
       this.#options.onLed(domain);
       return true;
     }
+    const cure = wrong.map(({ index }) => found[index]?.cure).find((text) => text !== undefined);
     const texts = wrong.map(({ index }) => found[index]?.text ?? "");
     const records = wrong.flatMap(({ name }) =>
       (here.addresses.length > 0 ? here.addresses : ["the address of this edge"]).map(
@@ -90,7 +91,7 @@ export class DomainCheck implements Disposable {
     this.#say(domain, texts.join("; "), (text) =>
       log.error("dns", text, {
         names: wrong.map(({ name }) => name).join(", "),
-        hint: `Add ${records.join(", ")} at the DNS provider; it is asked again every 10 s`,
+        hint: `${cure ?? `Add ${records.join(", ")} at the DNS provider`}; it is asked again every 10 s`,
       }),
     );
     return false;

@@ -3,9 +3,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { TunlError } from "../../errors.ts";
 import type { Answer, DnsClient } from "./client.ts";
 import type { Here } from "./here.ts";
+import { holds } from "./lookup.ts";
 import type { MadeRecords } from "./made-records.ts";
 import { aliasRecord, findProof, type Proof, textRecord } from "./proof.ts";
-import type { DnsProvider, DnsRecord } from "./provider.ts";
+import type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
 
 /** How often the zone's servers are asked while a person adds a record, ms. */
 const LOOK_AGAIN_MS = 5_000;
@@ -46,6 +47,8 @@ export interface LeadOrder {
 /** Where a name leads now. */
 interface Leading {
   readonly isHere: boolean;
+  /** What to do about it, where that is not a record: nobody says, or nobody answers there. */
+  readonly cure?: string;
   /** Where else, or why nobody knows. */
   readonly text: string;
   readonly server: string;
@@ -78,14 +81,19 @@ export async function leadsWhere(
   ]);
   const found = [...four.records, ...six.records].map(({ value }) => value);
   const { server } = four;
-  if (found.length === 0) return { isHere: false, text: nothingOf(host, four, six), server };
+  if (found.length === 0) {
+    const isKnown = four.state !== "unknown" && six.state !== "unknown";
+    const text = nothingOf(host, four, six);
+    return { isHere: false, text, server, ...(!isKnown && { cure: "Look at the name server" }) };
+  }
   const places = await Promise.all(found.map((address) => here.place(address)));
   const astray = found.filter((_, index) => places[index] !== "here");
   if (astray.length === 0) return { isHere: true, text: found.join(", "), server };
   const where = `${host} leads to ${astray.join(", ")}`;
   const isSilent = places.every((place) => place === "unknown");
   const text = isSilent ? `${where}, where nobody answers from here` : `${where}, not to this edge`;
-  return { isHere: false, text, server };
+  const cure = "Behind a router, name the public address with --public-address IP";
+  return { isHere: false, text, server, ...(isSilent && { cure }) };
 }
 
 function nothingOf(host: string, four: Answer, six: Answer): string {
@@ -111,7 +119,10 @@ class Lead {
     const now = await this.#look();
     if (now.isDone) {
       const made = this.#options.records.of(host)[0];
-      const record = made === undefined ? this.#coveringRecord() : (made as unknown as DnsRecord);
+      const record =
+        made === undefined
+          ? this.#coveringRecord()
+          : { name: made.name, type: made.type as RecordType, value: made.value };
       this.#order.tell({
         ...(isForeign ? { state: "seen" as const, ms: 0 } : { state: "covered" as const }),
         ...{ server: now.server, text: now.text },
@@ -176,6 +187,14 @@ class Lead {
     if (there.length > 0 && !overwrite) throw inTheWay(host, there);
     for (const record of there) await provider.remove(record);
     for (const record of wanted) {
+      // What somebody else made is not ours to take away one day.
+      const isOurs = records
+        .of(host)
+        .some(
+          ({ name, type, value }) =>
+            name === record.name && type === record.type && value === record.value,
+        );
+      if (!isOurs && holds(await provider.find(record.name), record)) continue;
       await records.make(record, host, tunnel);
       tell({ state: "made", record, server: provider.name });
     }

@@ -7,6 +7,8 @@ import type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
 
 /** How often records of names that are gone are removed, and removed again where that failed, ms. */
 const ROUND_MS = 30_000;
+/** After a name went: a tunnel that is deleted has many, which go together. */
+const SOON_MS = 1_000;
 
 export interface MadeRecordsOptions {
   readonly store: Pick<Store, "snapshot" | "routes">;
@@ -26,11 +28,17 @@ export class MadeRecords implements Disposable {
 
   constructor(options: MadeRecordsOptions) {
     this.#options = options;
+    options.store.snapshot.watchHosts({
+      granted: () => undefined,
+      released: () => {
+        if (this.#records.length > 0) this.#schedule(SOON_MS);
+      },
+    });
   }
 
   async start(): Promise<void> {
     this.#records = await this.#options.store.routes.records();
-    this.#schedule();
+    this.#schedule(ROUND_MS);
   }
 
   of(host: string): readonly MadeRecord[] {
@@ -68,11 +76,14 @@ export class MadeRecords implements Disposable {
     this.#round?.cancel();
   }
 
-  #schedule(): void {
-    this.#round = this.#options.deadlines.schedule(ROUND_MS, () => {
-      this.#schedule();
+  #schedule(ms: number): void {
+    this.#round?.cancel();
+    this.#round = this.#options.deadlines.schedule(ms, () => {
+      this.#schedule(ROUND_MS);
       this.sweep().catch((error: unknown) => {
-        this.#options.log.warn("dns", `Records were not removed: ${String(error)}`);
+        if (!this.#isFailing)
+          this.#options.log.warn("dns", `Records were not removed: ${String(error)}`);
+        this.#isFailing = true;
       });
     });
   }

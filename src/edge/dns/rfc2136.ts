@@ -18,6 +18,10 @@ import { sign, type TsigKey, verify } from "./tsig.ts";
 const CLASS_IN = 1;
 /** Deletes exactly the record it stands on (RFC 2136 §2.5.4). */
 const CLASS_NONE = 254;
+const CLASS_ANY = 255;
+const TYPE_ANY = 255;
+/** TTL and length of a record that only stands for its name. */
+const NO_DATA = new Uint8Array(6);
 /** Opcode UPDATE in the flags of a header. */
 const UPDATE = 5 << 11;
 const TCP_WAIT_MS = 5_000;
@@ -61,6 +65,9 @@ export class Rfc2136 implements DnsProvider {
   }
 
   async find(name: string): Promise<readonly DnsRecord[]> {
+    const zone = await this.zoneOf(name);
+    // What a wildcard makes of a question looks like a record of the name, and is none.
+    if (zone === undefined || !(await this.#isInUse(zone, name))) return [];
     const messages = await Promise.all(KINDS.map((type) => this.#ask(name, type)));
     return messages.flatMap(({ answers }, index) => {
       const type = KINDS[index] as RecordType;
@@ -88,8 +95,17 @@ export class Rfc2136 implements DnsProvider {
     await this.#update(record, resource(record, CLASS_NONE, 0));
   }
 
+  /** True where records stand at the name itself: an update that changes nothing and demands that (RFC 2136 §2.4.4). */
+  async #isInUse(zone: string, name: string): Promise<boolean> {
+    const demand = Buffer.concat([encodeName(name), u16(TYPE_ANY), u16(CLASS_ANY), NO_DATA]);
+    const code = await this.#sendSigned(zone, { demands: 1, changes: 0, body: demand });
+    if (code === CODES.NOERROR) return true;
+    if (code === CODES.NXDOMAIN) return false;
+    throw updateError(code, zone);
+  }
+
   async #update({ name }: DnsRecord, change: Uint8Array): Promise<void> {
-    const { key, clock = Date.now, server } = this.#options;
+    const { server } = this.#options;
     const zone = await this.zoneOf(name);
     if (zone === undefined) {
       throw new TunlError(
@@ -98,14 +114,20 @@ export class Rfc2136 implements DnsProvider {
         { hint: "Set dns.rfc2136.server to the primary server of the zone" },
       );
     }
-    const message = Buffer.concat([
-      ...[header(randomInt(0x1_0000)), encodeName(zone), u16(TYPES.SOA), u16(CLASS_IN), change],
-    ]);
+    const code = await this.#sendSigned(zone, { demands: 0, changes: 1, body: change });
+    if (code !== CODES.NOERROR) throw updateError(code, zone);
+  }
+
+  /** @returns The code of the reply, whose signature was checked. */
+  async #sendSigned(zone: string, update: Update): Promise<number> {
+    const { key, clock = Date.now } = this.#options;
+    const zoneSection = [encodeName(zone), u16(TYPES.SOA), u16(CLASS_IN)];
+    const head = header(randomInt(0x1_0000), update);
+    const message = Buffer.concat([head, ...zoneSection, update.body]);
     const { bytes, mac } = sign(message, key, clock());
     const reply = await this.#send(bytes);
     verify(reply, mac, key, clock());
-    const { code } = reply.message;
-    if (code !== CODES.NOERROR) throw updateError(code, zone);
+    return reply.message.code;
   }
 
   /** By TCP; by UDP where nobody listens there. An update that arrives twice changes nothing the second time. */
@@ -165,9 +187,16 @@ function updateError(code: number, zone: string): TunlError {
   });
 }
 
-/** Header of an update with one zone and one change (RFC 2136 §2.2). */
-function header(id: number): Uint8Array {
-  return Buffer.concat([u16(id), u16(UPDATE), u16(1), u16(0), u16(1), u16(0)]);
+/** What an update demands and changes: records of both sections, in this order. */
+interface Update {
+  readonly demands: 0 | 1;
+  readonly changes: 0 | 1;
+  readonly body: Uint8Array;
+}
+
+/** Header of an update of one zone (RFC 2136 §2.2). */
+function header(id: number, { demands, changes }: Update): Uint8Array {
+  return Buffer.concat([u16(id), u16(UPDATE), u16(1), u16(demands), u16(changes), u16(0)]);
 }
 
 /** One record as bytes, for the update section. */

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { TunlError } from "../../../src/errors.ts";
 import { Deadlines } from "../../../src/deadlines.ts";
 import { CustomNames, SUSPEND_AFTER_MS } from "../../../src/edge/dns/custom-names.ts";
 import { Lookup } from "../../../src/edge/dns/lookup.ts";
@@ -135,7 +136,7 @@ describe.skipIf(!HAS_NAMED)("custom names, against bind9", () => {
     expect(states).toEqual(["proven"]);
   });
 
-  test("without proof for seven days are suspended, told of, and back with it, over a restart too", async () => {
+  test("without proof for seven days are suspended, told of, and back with it", async () => {
     await using rig = await Rig.start(named);
     const { names, store, tunnel } = rig;
     const host = "lost.customer.net";
@@ -165,6 +166,28 @@ describe.skipIf(!HAS_NAMED)("custom names, against bind9", () => {
       `warn: ${host} is suspended: its proof is gone since a week`,
       `info: ${host} is proven`,
     ]);
+  });
+
+  test("are looked at again after a while where the state cannot be written, told of once", async () => {
+    await using rig = await Rig.start(named);
+    const { names, store, tunnel } = rig;
+    await store.routes.claim(ACCOUNT, tunnel, "full.customer.net");
+    await named.update(`add full.customer.net 60 CNAME ${tunnel}.example.com.`);
+    const { routes } = store;
+    const setProof = routes.setProof.bind(routes);
+    let tries = 0;
+    routes.setProof = async () => {
+      tries += 1;
+      throw new TunlError("STORE_FULL", "Change was not saved: no space left for the state");
+    };
+    await rig.passes(0);
+    await rig.passes(5_000);
+    await rig.passes(10_000);
+    expect(tries).toBe(2);
+    expect(rig.said).toEqual([expect.stringContaining("warn: Proofs were not looked at:")]);
+    routes.setProof = setProof;
+    await rig.passes(15_000);
+    expect(names.stateOf("full.customer.net")).toBe("proven");
   });
 
   test("lose nothing while the name servers are silent, refuse or are gone (R-20)", async () => {

@@ -1,6 +1,6 @@
 // This file is the part of Cloudflare's documented API that tunl uses, in memory: zones, records, pages, refusals by its codes.
 
-interface StoredRecord {
+export interface StoredRecord {
   readonly id: string;
   readonly name: string;
   readonly type: string;
@@ -23,6 +23,9 @@ export class FakeCloudflare implements AsyncDisposable {
   busyFor = 0;
   /** Answered in place of JSON. */
   broken: (() => Response) | undefined;
+  /** Brings a change to the name servers of the zone. */
+  onChange: (change: "add" | "delete", record: StoredRecord) => Promise<void> = async () =>
+    undefined;
   readonly #server: Bun.Server<undefined>;
   #ids = 0;
 
@@ -64,8 +67,8 @@ export class FakeCloudflare implements AsyncDisposable {
       });
     if (request.method === "GET") return Response.json(page(this.#named(zone, url), url));
     if (request.method === "POST")
-      return this.#create(zone, (await request.json()) as StoredRecord);
-    return this.#delete(zone, recordId ?? "");
+      return await this.#create(zone, (await request.json()) as StoredRecord);
+    return await this.#delete(zone, recordId ?? "");
   }
 
   #zones(): readonly object[] {
@@ -77,7 +80,7 @@ export class FakeCloudflare implements AsyncDisposable {
     return (this.records.get(zone) ?? []).filter((record) => name === null || record.name === name);
   }
 
-  #create(zone: string, body: Omit<StoredRecord, "id">): Response {
+  async #create(zone: string, body: Omit<StoredRecord, "id">): Promise<Response> {
     const records = this.records.get(zone) ?? [];
     const same = records.filter(({ name }) => name === body.name);
     if (same.some(({ type, content }) => type === body.type && content === body.content))
@@ -95,15 +98,17 @@ export class FakeCloudflare implements AsyncDisposable {
     this.#ids += 1;
     const record = { ...body, id: `r${this.#ids}` };
     records.push(record);
+    await this.onChange("add", record);
     return Response.json({ success: true, errors: [], messages: [], result: record });
   }
 
-  #delete(zone: string, id: string): Response {
+  async #delete(zone: string, id: string): Promise<Response> {
     const records = this.records.get(zone) ?? [];
     const index = records.findIndex((record) => record.id === id);
     if (index === -1)
       return Response.json(refusal(81_044, "Record does not exist."), { status: 404 });
-    records.splice(index, 1);
+    const [gone] = records.splice(index, 1);
+    if (gone !== undefined) await this.onChange("delete", gone);
     return Response.json({ success: true, errors: [], messages: [], result: { id } });
   }
 }

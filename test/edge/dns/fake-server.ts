@@ -31,8 +31,12 @@ export class FakeServer implements AsyncDisposable {
     this.#tcp = tcp;
   }
 
-  static async start(script: Script): Promise<FakeServer> {
-    const port = await freeDnsPort();
+  /** @param at Where it listens: a port of the system's choice on 127.0.0.1 if absent. */
+  static async start(
+    script: Script,
+    at: { readonly host: string; readonly port: number } | undefined = undefined,
+  ): Promise<FakeServer> {
+    const { host, port } = at ?? { host: "127.0.0.1", port: await freeDnsPort() };
     const [udp, tcp] = [createSocket("udp4"), createServer()];
     const server = new FakeServer(port, udp, tcp);
     const take = async (
@@ -61,8 +65,8 @@ export class FakeServer implements AsyncDisposable {
         }
       });
     });
-    await new Promise<void>((resolve) => udp.bind(port, "127.0.0.1", resolve));
-    await new Promise<void>((resolve) => tcp.listen(port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => udp.bind(port, host, resolve));
+    await new Promise<void>((resolve) => tcp.listen(port, host, resolve));
     return server;
   }
 

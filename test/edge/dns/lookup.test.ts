@@ -135,6 +135,75 @@ describe.skipIf(!HAS_NAMED)("lookup, against bind9", () => {
   });
 });
 
+/** True where this user may have the port that name servers have, on a loopback address of our own. */
+async function canHavePort53(): Promise<boolean> {
+  const socket = createSocket("udp4");
+  const isFree = await new Promise<boolean>((resolve) => {
+    socket.once("error", () => resolve(false));
+    socket.bind(53, "127.73.0.1", () => resolve(true));
+  });
+  socket.close();
+  if (!isFree) console.warn("Skipped: binding 127.73.0.1:53 needs more rights");
+  return isFree;
+}
+
+describe.skipIf(!(await canHavePort53()))("lookup, by way of a resolver", () => {
+  test("finds the name servers of a zone and their addresses, and asks each of them, not the resolver", async () => {
+    const texts: string[] = [];
+    const script = (asked: Asked): readonly Uint8Array[] => {
+      const name = { name: asked.name, type: asked.type };
+      if (asked.type === 1) return [reply(asked, { answers: [{ ...name, address: "192.0.2.1" }] })];
+      return [reply(asked, { answers: texts.map((text) => ({ ...name, data: text })) })];
+    };
+    await using own = await FakeServer.start(script, { host: "127.73.0.1", port: 53 });
+    // A resolver that remembers what was: it knows the servers, and of the name that it does not exist.
+    await using resolver = await FakeServer.start((asked) => {
+      const answers: Record<string, unknown>[] = [];
+      if (asked.type === 6 && asked.name === "customer.net") answers.push(soa("customer.net"));
+      if (asked.type === 2)
+        answers.push(
+          ...["ns1", "ns2", "ns3"].map((name) => ({
+            ...{ name: asked.name, type: 2, ns: `${name}.customer.net` },
+          })),
+        );
+      // The second has nobody behind its address, the third has none.
+      const address = { "ns1.customer.net": "127.73.0.1", "ns2.customer.net": "127.73.0.2" }[
+        asked.name
+      ];
+      if (asked.type === 1 && address !== undefined)
+        answers.push({ name: asked.name, type: 1, address });
+      const isKnown = asked.name === "customer.net" || asked.name.startsWith("ns");
+      return [reply(asked, { isAuthoritative: false, code: isKnown ? 0 : 3, answers })];
+    });
+    const lookup = new Lookup({
+      servers: { resolvers: [{ host: "127.0.0.1", port: resolver.port }], areWholeDns: false },
+      udpWaitsMs: [150, 300],
+    });
+    expect(await lookup.authoritative("shop.customer.net")).toEqual({
+      name: "customer.net",
+      servers: [
+        { name: "ns1.customer.net", addresses: [{ host: "127.73.0.1", port: 53 }] },
+        { name: "ns2.customer.net", addresses: [{ host: "127.73.0.2", port: 53 }] },
+        { name: "ns3.customer.net", addresses: [] },
+      ],
+    });
+    const answers = await lookup.askAll("shop.customer.net", "A");
+    expect(answers.map(({ state, server, text }) => [state, server, text])).toEqual([
+      ["found", "ns1.customer.net", ""],
+      ["unknown", "ns2.customer.net", expect.stringContaining("127.73.0.2 is not there")],
+      ["unknown", "ns3.customer.net", "ns3.customer.net has no address"],
+    ]);
+    expect((await lookup.query("shop.customer.net", "A")).records[0]?.value).toBe("192.0.2.1");
+    texts.push("fresh");
+    const record = { name: "new.customer.net", type: "TXT", value: "fresh" } as const;
+    expect(await lookup.seen(record, AbortSignal.timeout(10_000))).toMatchObject({
+      server: "ns1.customer.net",
+    });
+    expect(own.asked.map(({ name }) => name)).toContain("new.customer.net");
+    expect(resolver.asked.every(({ type }) => [1, 2, 6, 28].includes(type))).toBe(true);
+  });
+});
+
 describe("lookup, against servers that lie", () => {
   const honest = (asked: Asked): Uint8Array =>
     asked.type === 6

@@ -66,6 +66,14 @@ describe.skipIf(!HAS_NAMED)("rfc2136, against bind9", () => {
     expect(await named.dig(two.name, "TXT")).toEqual(['"one"']);
   });
 
+  test("finds nothing at a name that only a wildcard answers for", async () => {
+    await named.update("add *.wild.example.com 60 A 192.0.2.9");
+    expect(await named.dig("any.wild.example.com", "A")).toEqual(["192.0.2.9"]);
+    expect(await provider().find("any.wild.example.com")).toEqual([]);
+    expect(await provider().find("*.wild.example.com")).toHaveLength(1);
+    expect(await provider().find("x.example.org")).toEqual([]);
+  });
+
   test("signs with SHA-512 too", async () => {
     const { algorithm, secret } = KEYS["tunl-512"];
     const record = { name: "long.example.com", type: "A", value: "192.0.2.8" } as const;
