@@ -18,6 +18,8 @@ import type { Output } from "./output.ts";
 
 /** The line printed by a first start works as long as that of `edge invite` does by default. */
 const FIRST_LINE_TTL = "15m";
+/** So long the DNS may take to be told of in its place; what comes later is told when it comes, ms. */
+const DNS_FIRST_MS = 1_500;
 
 export default command("edge", async (invocation) => {
   const { options, log, configName } = loadEdge(loadInput(invocation));
@@ -37,6 +39,9 @@ export default command("edge", async (invocation) => {
         version: VERSION,
       });
     report(output, options, edge);
+    // An authority of the edge's own is for names that no public DNS has to know.
+    if (options.certificates.mode !== "internal") await edge.checkDomains(DNS_FIRST_MS);
+    reportCertificates(output, options, edge);
     output.log.info("ready", `in ${formatDuration(performance.now() - startedAt)}`, {
       ms: Math.round(performance.now() - startedAt),
       port: edge.port,
@@ -83,6 +88,10 @@ function report(output: Output, options: EdgeOptions, edge: Edge): void {
     `${listen} visitors and connectors${http === undefined ? "" : `, ${http} redirects`}`,
     { listen, http: http ?? "off" },
   );
+}
+
+function reportCertificates(output: Output, options: EdgeOptions, edge: Edge): void {
+  const { home } = surroundings();
   const { certificates } = options;
   if (certificates.mode === "files") {
     const count = certificates.pairs.length;

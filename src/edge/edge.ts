@@ -68,6 +68,12 @@ export interface Edge extends AsyncDisposable {
   readonly rootPemPath: string | undefined;
   readonly adminPath: string;
   invite(invitation: Invitation): Promise<{ line: string; expiresAt: Date }>;
+  /**
+   * Tells by which address the edge is reached and whether its domains lead to it, and looks again until they do.
+   *
+   * Resolves when that was told once, after `withinMs` at the latest. Never rejects.
+   */
+  checkDomains(withinMs: number): Promise<void>;
   /** Requests of visitors. */
   readonly inProgress: number;
   /** Accepts no more; requests in progress get up to `graceMs`, then everything ends. */
@@ -273,9 +279,6 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
 
   started.begin();
   wantGranted(source, dns.names.provable(state.store));
-  // An authority of the edge's own is for names that no public DNS has to know.
-  if (options.certificates.mode !== "internal") dns.checkDomains();
-
   const resources = stack.move();
   return {
     port: door.port,
@@ -286,6 +289,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
     rootPemPath,
     adminPath: options.adminPath,
     invite: (invitation) => invite(calls, invitation),
+    checkDomains: (withinMs) => dns.checkDomains(withinMs),
     get inProgress() {
       return service.inProgress;
     },

@@ -286,5 +286,10 @@ describe.skipIf(!CAN_RUN || !HAS_NAMED)("route dns", () => {
       `Add new.${FOREIGN} A 127.0.0.1, *.new.${FOREIGN} A 127.0.0.1 at the DNS provider`,
     );
     await wrong.line(/^✔ ready/);
+    // In the order in which a person reads it.
+    const marks = right.output.split("\n").flatMap((line) => /^[✔✖⚠] (\S+)/.exec(line)?.[1] ?? []);
+    expect(marks.slice(0, 6)).toEqual([
+      ...["state", "listening", "address", "dns", "certificate", "ready"],
+    ]);
   });
 });

@@ -29,8 +29,8 @@ export class DomainCheck implements Disposable {
     this.#options = options;
   }
 
-  /** Tells of the addresses, then of the domains. */
-  start(): void {
+  /** Tells of the addresses, then of the domains. @returns As soon as that was done once, or after `withinMs`. */
+  async start(withinMs: number): Promise<void> {
     const { here, log } = this.#options;
     const { addresses } = here;
     if (addresses.length > 0)
@@ -39,7 +39,11 @@ export class DomainCheck implements Disposable {
       const text = "No address of this machine can be reached from the Internet";
       log.warn("address", text, { hint: "Behind a router, start with --public-address IP" });
     }
-    this.#run();
+    const told = Promise.withResolvers<void>();
+    const late = this.#options.deadlines.schedule(withinMs, told.resolve);
+    void this.#run().then(told.resolve);
+    await told.promise;
+    late.cancel();
   }
 
   /** Asks for each domain once. @returns True where all of them lead here. */
@@ -54,16 +58,16 @@ export class DomainCheck implements Disposable {
     this.#over.abort(new Error("The edge ends"));
   }
 
-  #run(): void {
-    this.look()
-      .then((isDone) => {
-        if (isDone || this.#over.signal.aborted) return;
-        this.#next = this.#options.deadlines.schedule(ASK_AGAIN_MS, () => this.#run());
-      })
-      .catch((error: unknown) => {
-        if (!this.#over.signal.aborted)
-          this.#options.log.error("bug", `The domains were not looked at: ${String(error)}`);
-      });
+  /** Never rejects. */
+  async #run(): Promise<void> {
+    try {
+      const isDone = await this.look();
+      if (isDone || this.#over.signal.aborted) return;
+      this.#next = this.#options.deadlines.schedule(ASK_AGAIN_MS, () => void this.#run());
+    } catch (error) {
+      if (!this.#over.signal.aborted)
+        this.#options.log.error("bug", `The domains were not looked at: ${String(error)}`);
+    }
   }
 
   async #lookAt(domain: string): Promise<boolean> {

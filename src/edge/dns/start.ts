@@ -31,8 +31,8 @@ export interface StartDnsOptions {
 
 export interface EdgeDns extends LeadOptions, Disposable {
   readonly names: CustomNames;
-  /** Looks whether the domains lead here, and says so, until they do. Once everything listens. */
-  checkDomains(): void;
+  /** Looks whether the domains lead here, and says so, until they do; once everything listens. As `Edge` has it. */
+  checkDomains(withinMs: number): Promise<void>;
 }
 
 /** @throws TunlError `USAGE` for a list of name servers that is none; those of the store. */
@@ -53,7 +53,7 @@ export async function startDns(options: StartDnsOptions): Promise<EdgeDns> {
   const check = new DomainCheck({ client, here, domains, deadlines, log, onLed: options.onLed });
   return {
     ...{ client, provider, here, records, names, domains },
-    checkDomains: () => check.start(),
+    checkDomains: (withinMs) => check.start(withinMs),
     [Symbol.dispose]: () => {
       check[Symbol.dispose]();
       names[Symbol.dispose]();

@@ -63,7 +63,7 @@ export async function start(
 }
 
 /** An edge is ready, a connector connected; what comes after is told as it happens. */
-const READY = /^. (?:ready|connected) /;
+export const READY = /^. (?:ready|connected) /;
 
 /** Asks as a visitor who trusts the CA, and shows the answer. */
 export async function visit(rootFile: string, ...words: string[]): Promise<void> {

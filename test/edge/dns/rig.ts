@@ -95,7 +95,7 @@ export class DnsRig implements AsyncDisposable {
       });
       rig.dns = {
         ...{ client, provider, records, names, here, domains, lookAgainMs: 50 },
-        checkDomains: () => undefined,
+        checkDomains: async () => undefined,
         [Symbol.dispose]: () => {
           names[Symbol.dispose]();
           records[Symbol.dispose]();
