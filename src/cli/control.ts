@@ -14,11 +14,17 @@ export type Answer = Readonly<Record<string, unknown>>;
  * Makes one call.
  *
  * @param path Of the socket.
+ * @param answerMs How long an answer may take; 10 s for what touches memory and one small transaction.
  * @returns The result: the last line of the answer, lines before it are progress.
- * @throws TunlError `EDGE_NOT_RUNNING` (nobody listens), `SOCKET_FORBIDDEN`, `EDGE_UNREACHABLE` (no answer in 10 s), or the
+ * @throws TunlError `EDGE_NOT_RUNNING` (nobody listens), `SOCKET_FORBIDDEN`, `EDGE_UNREACHABLE` (no answer in time), or the
  *   code of the answer `{code, message, hint}`.
  */
-export async function call(path: string, name: string, body: Answer): Promise<Answer> {
+export async function call(
+  path: string,
+  name: string,
+  body: Answer,
+  answerMs: number = ANSWER_MS,
+): Promise<Answer> {
   let status: number;
   let text: string;
   try {
@@ -28,12 +34,12 @@ export async function call(path: string, name: string, body: Answer): Promise<An
       headers: { "content-type": "application/json" },
       body: JSON.stringify(body),
       redirect: "error",
-      signal: AbortSignal.timeout(ANSWER_MS),
+      signal: AbortSignal.timeout(answerMs),
     });
     status = response.status;
     text = await boundedText(response);
   } catch (error) {
-    throw callError(path, error);
+    throw callError(path, error, answerMs);
   }
   const answer = parseAnswer(text);
   if (answer === undefined)
@@ -50,13 +56,13 @@ export function isNotRunning(error: unknown): boolean {
   return error instanceof TunlError && error.code === "EDGE_NOT_RUNNING";
 }
 
-function callError(path: string, error: unknown): TunlError {
+function callError(path: string, error: unknown, answerMs: number): TunlError {
   if (error instanceof TunlError) return error;
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (error instanceof Error && error.name === "TimeoutError") {
     return new TunlError(
       "EDGE_UNREACHABLE",
-      `"${path}" did not answer within ${ANSWER_MS / 1_000} s`,
+      `"${path}" did not answer within ${answerMs / 1_000} s`,
       { cause: error },
     );
   }

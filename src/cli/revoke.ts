@@ -5,9 +5,12 @@ import { command, loadInput } from "./command.ts";
 import { type Answer, call, isAnswer } from "./control.ts";
 import { printAnswer, printJson } from "./print.ts";
 
+/** The answer waits for a backup of the state, and that for whatever disk it goes to. */
+const ANSWER_MS = 60_000;
+
 export default command("edge revoke", async (invocation) => {
   const { adminPath, isJson } = loadOwner("edge revoke", loadInput(invocation));
-  const answer = await call(adminPath, "revoke", { what: invocation.positionals[0] });
+  const answer = await call(adminPath, "revoke", { what: invocation.positionals[0] }, ANSWER_MS);
   if (isJson) return printJson(answer);
   await printAnswer(`${linesOf(answer).join("\n")}\n`);
 });

@@ -9,7 +9,8 @@ let root: string;
 let socket: string;
 let server: Bun.Server<undefined>;
 const seen: { method: string; path: string; body: unknown }[] = [];
-const answers: Record<string, () => Response> = {
+const answers: Record<string, () => Response | Promise<Response>> = {
+  "/v1/silent": () => new Promise(() => undefined),
   "/v1/good": () => Response.json({ line: "x" }),
   "/v1/progress": () => new Response('{"event":"dns"}\n{"event":"certificate"}\n{"done":true}\n'),
   "/v1/refused": () =>
@@ -73,6 +74,14 @@ describe("control socket", () => {
     for (const name of ["html", "list", "huge"])
       expect([name, await refusal(socket, name)]).toEqual([name, "BAD_ANSWER"]);
     expect(await refusal(socket, "away")).toBe("CALL_FAILED");
+  });
+
+  test("an answer that does not come is waited for as long as the command says", async () => {
+    const error = await call(socket, "silent", {}, 50).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({
+      code: "EDGE_UNREACHABLE",
+      message: `"${socket}" did not answer within 0.05 s`,
+    });
   });
 
   test("nobody there, or something that is no socket", async () => {
