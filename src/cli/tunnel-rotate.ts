@@ -124,7 +124,14 @@ async function renew(renewal: Renewal): Promise<readonly string[]> {
       ...{ tunnel: name, keyId, oldEndsAt },
     },
   );
-  log.info("saved", `${showPath(path, options.home)} (keep it secret)`, { path, keyId });
+  const where = showPath(path, options.home);
+  log.info(
+    "saved",
+    `${where} (keep it secret); connectors that run with this file take it by themselves`,
+    {
+      ...{ path, keyId },
+    },
+  );
   return [keyId, credentials.keyId];
 }
 

@@ -99,6 +99,11 @@ async function fromLine(
     directory,
     enrolment: { pending: prepared.pending, code: line.code },
     tunnel: undefined,
+    // Which file the key will have is known when the edge has named its tunnel.
+    reread: async () => {
+      const tunnels = await directory.listTunnels();
+      return tunnels.find(({ codeHash }) => codeHash === prepared.pending.codeHash)?.key;
+    },
   };
 }
 

@@ -11,7 +11,13 @@ import { type Readiness, Uplink, type UplinkEvents } from "../../src/connector/u
 import type { Identity } from "../../src/connector/who.ts";
 import { makeSelfSigned, type PemPair } from "../../src/edge/certificates/internal-ca.ts";
 import { TunlError } from "../../src/errors.ts";
-import { EdgeDirectory, fingerprintOf, generateKey, makeCode } from "../../src/identity/index.ts";
+import {
+  EdgeDirectory,
+  fingerprintOf,
+  generateKey,
+  makeCode,
+  type SigningKey,
+} from "../../src/identity/index.ts";
 import {
   acceptLink,
   type Admission,
@@ -23,6 +29,7 @@ import {
   SESSION_CODES,
   type SessionTrace,
 } from "../../src/session/index.ts";
+import { eventually } from "../binary/program.ts";
 import { within } from "../within.ts";
 
 /** Two waits of a slow phase and a refusal, with room for a busy machine, ms. */
@@ -200,7 +207,11 @@ class TestConnector implements Disposable {
   }
 
   /** With a line, as in a first start or one more after a crash: the key is that of the line. */
-  static async join(edge: TestEdge, base: string): Promise<TestConnector> {
+  static async join(
+    edge: TestEdge,
+    base: string,
+    reread?: Identity["reread"],
+  ): Promise<TestConnector> {
     const { port, fingerprint, code } = edge;
     const line = { host: HOST, port, fingerprint, code };
     const directory = new EdgeDirectory(base, HOST, port);
@@ -215,6 +226,7 @@ class TestConnector implements Disposable {
       directory,
       enrolment: { pending, code },
       tunnel: undefined,
+      ...(reread !== undefined && { reread }),
     });
   }
 
@@ -371,6 +383,28 @@ describe("uplink", () => {
     edge.sessions[0]?.close(SESSION_CODES.REVOKED.code, "");
     expect(await connector.failure()).toMatchObject({ code: "KEY_REFUSED" });
     expect(connector.log).toEqual(["enrolled", "up home", "down"]);
+  });
+
+  test("a revoked key that was renewed in its file meanwhile: the new one goes on; refused too, it is the end", async () => {
+    await using edge = await listen();
+    const [renewed, unknown] = [generateKey(), generateKey()];
+    let inFile: SigningKey | undefined;
+    using connector = await TestConnector.join(edge, freshBase(), async () => inFile);
+    await connector.connected();
+    edge.registered.clear();
+    edge.registered.add(fingerprintOf(renewed.publicKey));
+    const came = Promise.withResolvers<void>();
+    edge.onGranted = () => came.resolve();
+    edge.sessions[0]?.close(SESSION_CODES.REVOKED.code, "");
+    // The file is written a moment after the old key ended.
+    inFile = renewed;
+    await within(came.promise, "the renewed key", WAIT_MS);
+    expect(edge.claims.at(-1)).toBe(`auth ${fingerprintOf(renewed.publicKey)}`);
+    await eventually(() => edge.sessions[1], "its session");
+    inFile = unknown;
+    edge.sessions[1]?.close(SESSION_CODES.REVOKED.code, "");
+    expect(await connector.failure()).toMatchObject({ code: "KEY_REFUSED" });
+    expect(edge.claims.at(-1)).toBe(`auth ${fingerprintOf(unknown.publicKey)}`);
   });
 
   test("an edge that ends a session for a fault gets this process back, by AUTH", async () => {
