@@ -220,9 +220,10 @@ export class Sessions {
 
   #detach(live: LiveSession, reason: string, isAnnounced: boolean, log: Logger): void {
     if (!this.#live.delete(live)) return;
-    this.#options.onSeen(live);
     this.#options.registry.remove(live);
     this.#options.onDetached(live);
+    // Behind them: it writes to the key, and what hears of keys must not take this session for a live one.
+    this.#options.onSeen(live);
     const text = `${live.admission.kind} "${live.admission.name}"${reason === "" ? "" : `: ${reason}`}`;
     // A connector that said goodbye is no fault; one that fell silent may be.
     if (isAnnounced) log.info("disconnected", text);
