@@ -103,12 +103,11 @@ function connected({ name, connectors }: Found): TunlError {
 }
 
 function questionOf(found: readonly Found[]): string {
-  const [only] = found;
   const names = found.map(({ name }) => `"${name}"`).join(", ");
   const hosts = found.reduce((sum, each) => sum + each.hosts, 0);
-  const what =
-    found.length === 1 && only !== undefined ? `tunnel ${names}` : `the tunnels ${names}`;
-  return `Delete ${what}, the keys and ${count(hosts, "name")}, for good?`;
+  const [what, whose] = found.length === 1 ? ["tunnel", "its"] : ["the tunnels", "their"];
+  const and = hosts === 0 ? "" : ` and ${count(hosts, "name")}`;
+  return `Delete ${what} ${names} with ${whose} keys${and}, for good?`;
 }
 
 /** The credentials that lie here open nothing any more. */
