@@ -66,7 +66,8 @@ function edgeLines(edge: Answer): string[] {
       count(tunnel["streams"], "stream"),
       texts(tunnel["congestion"]).join(", "),
     ];
-    lines.push(row("tunnel", [text(tunnel["name"]), ...counts, texts(tunnel["hosts"]).join(", ")]));
+    const hosts = texts(tunnel["hosts"]).join(", ");
+    lines.push(row("tunnel", [text(tunnel["name"]), ...counts, hosts, keysOf(tunnel)]));
     for (const { keyId, labels } of objects(tunnel["clones"])) {
       const who = texts(labels).join(", ");
       lines.push(
@@ -74,6 +75,10 @@ function edgeLines(edge: Answer): string[] {
       );
     }
   }
+  for (const account of objects(edge["accounts"]))
+    lines.push(
+      row("account", [text(account["name"]), count(account["tunnels"], "tunnel"), keysOf(account)]),
+    );
   for (const name of objects(edge["unproven"]))
     lines.push(row(text(name["state"]), [text(name["name"]), "no proof in the DNS"]));
   lines.push(...stateLines(edge), ...limitLines(edge));
@@ -90,6 +95,12 @@ function edgeLines(edge: Answer): string[] {
     );
   }
   return lines;
+}
+
+/** `keys laptop, nas`: labels as `tunl edge revoke` takes them. */
+function keysOf(owner: Answer): string {
+  const keys = texts(owner["keys"]);
+  return keys.length === 0 ? "no key" : `${keys.length === 1 ? "key" : "keys"} ${keys.join(", ")}`;
 }
 
 function connectorLines(connector: Answer): string[] {

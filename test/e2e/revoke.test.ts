@@ -137,6 +137,8 @@ describe.skipIf(!CAN_RUN)("edge grant and edge revoke", () => {
       await using copy = await connect();
       const { stdout } = await tunl(["status"], edge);
       expect(stdout).toContain('2 connectors with the one key "');
+      expect(stdout).toMatch(/^tunnel +box  2 connectors .*  key \S+$/m);
+      expect(stdout).toMatch(/^account +\S+  1 tunnel  key \S+$/m);
       expect(copy.output).not.toContain("refused");
     }
     await does("tunnel", "rotate", "box", "--overlap", "2s");
