@@ -74,30 +74,33 @@ describe.skipIf(!IS_BUILT)("mistakes with accounts", () => {
     writeFileSync(cloudflare, `${secret}\n`, { mode: 0o600 });
     const open = join(keys, "open.token");
     writeFileSync(open, "tunl_t1_AAAA", { mode: 0o644 });
+    // None of these changes anything, so they need not wait for each other.
     told.push(
-      await attempt("a key file that is there", ["tunnel", "create", "web", "--credentials", file]),
-      await attempt("a directory that is not there", [
-        ...["tunnel", "create", "web", "--credentials", join(keys, "none", "web.json")],
-      ]),
-      await attempt("a tunnel that nobody made", ["tunnel", "info", "ap"]),
-      await attempt("delete, without a terminal", ["tunnel", "delete", "app"]),
-      await attempt("a key that is none", ["tunnel", "rotate", "app", "--key", "nas"]),
-      await attempt("a token over another", ["tunnel", "token", "app", "--output", file]),
-      await attempt("a token for names of others", [
-        ...["tunnel", "token", "app", "--host", "app.example.com"],
-      ]),
-      await attempt("half a token", ["connect", "8000"], {
-        environment: { TUNL_TOKEN: "tunl_t1_AAAA" },
-      }),
-      await attempt("Cloudflare's token", ["connect", "8000", "--token-file", cloudflare]),
-      await attempt("a token that others may read", ["connect", "8000", "--token-file", open]),
-      await attempt("no token file", ["connect", "8000"], {
-        environment: { TUNL_TOKEN_FILE: join(keys, "none") },
-      }),
-      await attempt("a name that is nobody's", ["route", "delete", `nobody.${DOMAIN}`]),
-      await attempt("a tunnel that this machine has no key of", [
-        ...["tunnel", "run", "web", "--config", config],
-      ]),
+      ...(await Promise.all([
+        attempt("a key file that is there", ["tunnel", "create", "web", "--credentials", file]),
+        attempt("a directory that is not there", [
+          ...["tunnel", "create", "web", "--credentials", join(keys, "none", "web.json")],
+        ]),
+        attempt("a tunnel that nobody made", ["tunnel", "info", "ap"]),
+        attempt("delete, without a terminal", ["tunnel", "delete", "app"]),
+        attempt("a key that is none", ["tunnel", "rotate", "app", "--key", "nas"]),
+        attempt("a token over another", ["tunnel", "token", "app", "--output", file]),
+        attempt("a token for names of others", [
+          ...["tunnel", "token", "app", "--host", "app.example.com"],
+        ]),
+        attempt("half a token", ["connect", "8000"], {
+          environment: { TUNL_TOKEN: "tunl_t1_AAAA" },
+        }),
+        attempt("Cloudflare's token", ["connect", "8000", "--token-file", cloudflare]),
+        attempt("a token that others may read", ["connect", "8000", "--token-file", open]),
+        attempt("no token file", ["connect", "8000"], {
+          environment: { TUNL_TOKEN_FILE: join(keys, "none") },
+        }),
+        attempt("a name that is nobody's", ["route", "delete", `nobody.${DOMAIN}`]),
+        attempt("a tunnel that this machine has no key of", [
+          ...["tunnel", "run", "web", "--config", config],
+        ]),
+      ])),
     );
     // The edge is away; and then another one is in its place.
     const { port } = edge;

@@ -160,8 +160,10 @@ describe.skipIf(!IS_BUILT)("credentials of a connector", () => {
       [token, true],
     ] as const) {
       writeFileSync(file, text, { mode: 0o600 });
-      const byFile = await connect(other.path, ["--token-file", file]);
-      const byVariable = await connect(other.path, [], { TUNL_TOKEN: text });
+      const [byFile, byVariable] = await Promise.all([
+        connect(other.path, ["--token-file", file]),
+        connect(other.path, [], { TUNL_TOKEN: text }),
+      ]);
       expect([byFile.isUp, byVariable.isUp]).toEqual([isUp, isUp]);
       if (isUp) continue;
       expect([byFile.code, byFile.stderr]).toEqual([

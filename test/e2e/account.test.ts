@@ -142,15 +142,16 @@ describe.skipIf(!IS_BUILT)("accounts", () => {
     const { id } = await alice.asks("tunnel", "create", "alice-app");
     expect(await bob.asks("tunnel", "list")).toMatchObject({ tunnels: [] });
     const foreign = (name: string): string => `7 There is no tunnel "${name}" of yours`;
-    for (const [name, ...words] of [
+    const attempts = [
       ["no-such", "tunnel", "info"],
       ["alice-app", "tunnel", "info"],
       [String(id), "tunnel", "token"],
       ["alice-app", "tunnel", "delete", "--yes", "--force"],
       ["alice-app", "tunnel", "rotate", "--key", "token"],
-    ] as [string, ...string[]][]) {
-      expect([words, await bob.fails(...words, name)]).toEqual([words, foreign(name)]);
-    }
+    ].map(async ([name = "", ...words]) =>
+      expect([words, await bob.fails(...words, name)]).toEqual([words, foreign(name)]),
+    );
+    await Promise.all(attempts);
     // A name that is taken leaves nothing behind, and its owner's key as it was.
     const before = bob.files();
     expect(await bob.fails("tunnel", "create", "alice-app")).toBe(
