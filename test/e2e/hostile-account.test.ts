@@ -1,5 +1,5 @@
 // This file is the key of an account that asks for more than it may, against the executable: it is bounded, nobody else notices, and its end is the end of everything it began. http.md §5.4; A-07.
-import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { connect, type ConnectionOptions, type TLSSocket } from "node:tls";
@@ -114,15 +114,23 @@ describe.skipIf(!CAN_RUN)("the key of an account", () => {
   let edge: TestEdge;
   let honest: Tunnel;
   let fingerprint: string;
-  const key = generateKey();
+  let key: SigningKey;
+  /** How many accounts there were: each test has its own, for one of them ends it. */
+  let accounts = 0;
+  let name: string;
 
   beforeAll(async () => {
     edge = await TestEdge.start();
     honest = await Tunnel.start({ target: "http_status:204", edge });
-    const line = parseJoinLine(await edge.invite(["--account", "--name", "hostile"]));
+  });
+  beforeEach(async () => {
+    accounts += 1;
+    name = `hostile${accounts}`;
+    key = generateKey();
+    const line = parseJoinLine(await edge.invite(["--account", "--name", name]));
     ({ fingerprint } = line);
     using first = await AccountSession.open(edge, fingerprint, key, {
-      ...{ kind: "enrol", code: line.code, name: "hostile" },
+      ...{ kind: "enrol", code: line.code, name },
     });
     expect(await first.call("tunnel.list")).toBe("done");
   });
@@ -146,13 +154,13 @@ describe.skipIf(!CAN_RUN)("the key of an account", () => {
     expect(await account.call("announce", { hosts: [honest.host], rest: true })).toBe(
       "NOT_ALLOWED",
     );
-    expect(await account.call("tunnel.delete", { tunnel: "hostile", force: true })).toBe(
+    expect(await account.call("tunnel.delete", { tunnel: name, force: true })).toBe(
       "TUNNEL_NOT_FOUND",
     );
     const { stdout } = await tunl(["status", "--json"], edge);
     const { tunnels } = JSON.parse(stdout).edge as { tunnels: { id: string; name: string }[] };
-    for (const { id, name } of tunnels)
-      for (const tunnel of [id, name])
+    for (const { id, name: title } of tunnels)
+      for (const tunnel of [id, title])
         expect(await account.call("tunnel.info", { tunnel })).toBe("TUNNEL_NOT_FOUND");
     expect(tunnels).toHaveLength(1);
     expect((await honest.get("/")).status).toBe(204);
@@ -213,7 +221,7 @@ describe.skipIf(!CAN_RUN)("the key of an account", () => {
       }
       return outcomes;
     })();
-    const { code, stdout } = await tunl(["edge", "revoke", "account:hostile", "--json"], edge);
+    const { code, stdout } = await tunl(["edge", "revoke", `account:${name}`, "--json"], edge);
     expect([code, JSON.parse(stdout)]).toMatchObject([0, { kind: "account", tunnels: [] }]);
     expect(await within(account.closed, "the end of the session", 1_000)).toBe(
       SESSION_CODES.REVOKED.code,
