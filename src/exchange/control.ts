@@ -200,8 +200,10 @@ class AnsweredCall extends ControlStream {
     const { stream } = this;
     const answer = (code: string, body: CallBody): void => {
       if (this.#isAnswered) return;
+      // Before it counts as answered: one that is too long can still be answered in other words.
+      const message = encodeMessage("result", { code, body: encodeBody(body) });
       this.#isAnswered = true;
-      stream.write(encodeMessage("result", { code, body: encodeBody(body) }), true);
+      stream.write(message, true);
       stream.finish();
     };
     this.#events = this.#take({

@@ -19,6 +19,16 @@ async function created(caller: Caller, name: string, more: object = {}): Promise
 }
 
 describe("calls of an account", () => {
+  test("are answered whatever they quote: a name as long as a body, or of what takes six bytes each", async () => {
+    await using desk = await AccountDesk.open();
+    const you = await desk.login("you");
+    for (const host of ["x".repeat(16_340), "\u0001".repeat(2_700)]) {
+      const { code, body } = await you.call("route.delete", { host });
+      expect(code).toBe("HOSTNAME_NOT_FOUND");
+      expect(String(body["text"]).length).toBeLessThan(1_100);
+    }
+  });
+
   test("make a tunnel, list it, tell of it, delete it", async () => {
     await using desk = await AccountDesk.open();
     const you = await desk.login("you");

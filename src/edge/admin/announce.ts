@@ -4,7 +4,7 @@ import type { CallBody, IncomingCall, IncomingCallEvents } from "../../exchange/
 import { reached } from "../../limits.ts";
 import { aliasRecord } from "../dns/index.ts";
 import type { LiveSession } from "../route/index.ts";
-import { isTexts } from "./body.ts";
+import { isTexts, shortText } from "./body.ts";
 import { tellCertificate } from "./certificate-events.ts";
 import type { CallContext } from "./context.ts";
 
@@ -70,16 +70,16 @@ export function announce(
         if (!names.isServed(host)) tellOf(host);
       });
       proving = proving.catch((error: unknown) => {
-        if (!isOver) call.event("host", { host, state: "failed", text: String(error) });
+        if (!isOver) call.event("host", { host, state: "failed", text: shortText(String(error)) });
       });
     } catch (error) {
       if (!(error instanceof TunlError)) throw error;
       if (!isOver)
         call.event("host", {
-          host: wished,
+          host: shortText(wished),
           state: STATES[error.code] ?? "failed",
           code: error.code,
-          text: error.message,
+          text: shortText(error.message),
         });
     }
   };
@@ -94,7 +94,7 @@ export function announce(
       await grant(random, () => context.store.randomHost(owner, random));
     else for (const host of exact) await grant(host, () => context.store.claimHost(owner, host));
   };
-  work().catch((error: unknown) => call.result("INTERNAL", { text: String(error) }));
+  work().catch((error: unknown) => call.result("INTERNAL", { text: shortText(String(error)) }));
   return {
     isKept: true,
     ended: () => {

@@ -62,6 +62,13 @@ export function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
 }
 
+/** Characters of a text that is told: it may quote what was asked for, and with six bytes each it still fits in a body. */
+const TEXT_MAX = 1_000;
+
+export function shortText(text: string): string {
+  return text.length > TEXT_MAX ? `${text.slice(0, TEXT_MAX)}…` : text;
+}
+
 function refuse(name: string, expected: string): never {
   throw new TunlError("USAGE", `The call has no valid "${name}", expected ${expected}`);
 }

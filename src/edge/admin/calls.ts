@@ -3,7 +3,7 @@ import { TunlError } from "../../errors.ts";
 import type { CallBody, IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
 import type { LiveSession } from "../route/index.ts";
 import { announce } from "./announce.ts";
-import { Body } from "./body.ts";
+import { Body, shortText } from "./body.ts";
 import type { CallTraffic } from "./call-traffic.ts";
 import type { Call, CallContext, Caller } from "./context.ts";
 import { inviteCall } from "./invite.ts";
@@ -99,9 +99,13 @@ export function answerCall(
 const NOTHING_LEFT: IncomingCallEvents = { isKept: false, ended: () => undefined };
 
 function refuse(call: IncomingCall, error: unknown): void {
-  if (!(error instanceof TunlError)) return call.result("INTERNAL", { text: String(error) });
-  const { code, message: text, hint } = error;
-  call.result(code, { text, ...(hint !== undefined && { hint }) });
+  if (!(error instanceof TunlError))
+    return call.result("INTERNAL", { text: shortText(String(error)) });
+  const { code, message, hint } = error;
+  call.result(code, {
+    text: shortText(message),
+    ...(hint !== undefined && { hint: shortText(hint) }),
+  });
 }
 
 function busy(): TunlError {

@@ -1,7 +1,7 @@
 // This file is what a caller is told of the certificate of a name: `certificate` events. http.md §5.4.
-import { TunlError } from "../../errors.ts";
 import type { CallBody } from "../../exchange/index.ts";
 import type { CertificateSource } from "../certificates/index.ts";
+import { shortText } from "./body.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -32,6 +32,5 @@ function readyBody(source: CertificateSource, host: string, ms: number): CallBod
 }
 
 function textOf(error: unknown): string {
-  if (error instanceof TunlError) return error.message;
-  return error instanceof Error ? error.message : String(error);
+  return shortText(error instanceof Error ? error.message : String(error));
 }

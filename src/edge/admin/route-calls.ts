@@ -5,6 +5,7 @@ import type { CallBody } from "../../exchange/index.ts";
 import { reached } from "../../limits.ts";
 import { type EdgeDns, leadHere, leadsWhere } from "../dns/index.ts";
 import type { HostRow } from "../store/index.ts";
+import { shortText } from "./body.ts";
 import type { Call, CallContext } from "./context.ts";
 import { byOf } from "./context.ts";
 import { keyOf, ownTunnel } from "./tunnel-calls.ts";
@@ -46,7 +47,9 @@ export class RouteDns {
         { ...order, tell: (event) => tell("dns", { ...event }) },
         until,
       );
-      if (found !== undefined) await dns.names.settle(rowOf(context, row), found);
+      // Waiting may have taken long: the name may be another tunnel's, or nobody's.
+      const now = rowOf(context, row);
+      if (found !== undefined) await dns.names.settle(now, found);
     });
     source.want(host);
     // Failed before, when the record was not there: now it is.
@@ -102,7 +105,7 @@ export class RouteDns {
         : error instanceof Error
           ? error.message
           : String(error);
-      tell("certificate", { host, state: "failed", text });
+      tell("certificate", { host, state: "failed", text: shortText(text) });
       if (!isLate) throw error;
       throw new TunlError("CERTIFICATE_FAILED", text, {
         hint: "Run tunl route list to see what becomes of it",
@@ -165,10 +168,12 @@ export const routeDelete: Call = async (context, caller, body) => {
   return { host, tunnel: tunnel.name, record: state, ...(text !== "" && { text }) };
 };
 
-/** The entry as it is now: waiting may have taken long. @throws TunlError `HOSTNAME_TAKEN`. */
+/** The entry as it is now. @throws TunlError `HOSTNAME_TAKEN`, `HOSTNAME_NOT_FOUND`. */
 function rowOf({ store }: CallContext, { host, tunnel }: HostRow): HostRow {
   const row = store.snapshot.host(host);
   if (row?.tunnel === tunnel) return row;
+  if (row === undefined)
+    throw new TunlError("HOSTNAME_NOT_FOUND", `${host} was taken from its tunnel meanwhile`);
   throw new TunlError("HOSTNAME_TAKEN", `${host} went to another tunnel meanwhile`);
 }
 
