@@ -102,6 +102,8 @@ export const LIMITS = {
 
   // The DNS (product.md §6)
   dnsWaits: "Commands that wait for a record in the DNS",
+  dnsAliases: "Aliases followed for one question to the DNS",
+  dnsDials: "Addresses that are dialled to see whether they are this edge, at a time",
   dnsQuestions: "Messages to name servers that wait for a socket",
 
   // The process itself

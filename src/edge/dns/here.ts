@@ -4,12 +4,15 @@ import { networkInterfaces } from "node:os";
 import { connect } from "node:tls";
 import { formatIp, parseIp, parsePeerIp } from "../../address/index.ts";
 import type { Deadlines } from "../../deadlines.ts";
+import { reached } from "../../limits.ts";
 
 /** How long an answer is believed, ms: a poll every few seconds is no reason to dial as often. */
 const MEMORY_MS = 30_000;
 /** Addresses remembered; whoever writes a zone can name as many as it likes. */
 const MEMORY_MAX = 1_000;
 const DIAL_MS = 4_000;
+/** Dials at a time: descriptors stay free for visitors, whatever a zone names. */
+export const DIALS_MAX = 32;
 
 /** `unknown`: nobody answered there, which behind some routers says nothing about the way in from outside. */
 export type Place = "here" | "elsewhere" | "unknown";
@@ -33,6 +36,8 @@ export class Here {
   readonly #own: Buffer;
   readonly #known = new Map<string, { readonly place: Promise<Place>; readonly until: number }>();
 
+  #dialling = 0;
+
   constructor(options: HereOptions) {
     this.#options = options;
     this.#own = new X509Certificate(options.linkCertificate).raw;
@@ -53,8 +58,13 @@ export class Here {
     const known = this.#known.get(address);
     if (known !== undefined && known.until > now) return await known.place;
     this.#known.delete(address);
+    if (this.#dialling >= DIALS_MAX) {
+      reached("dnsDials");
+      return "unknown";
+    }
     if (this.#known.size >= MEMORY_MAX) this.#known.delete(this.#known.keys().next().value ?? "");
-    const place = this.#dial(address);
+    this.#dialling += 1;
+    const place = this.#dial(address).finally(() => (this.#dialling -= 1));
     this.#known.set(address, { place, until: now + MEMORY_MS });
     return await place;
   }

@@ -3,6 +3,7 @@ import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { isBelow } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
+import { reached } from "../../limits.ts";
 import type { Answer, DnsClient, ServerAddress, Zone, ZoneServer } from "./client.ts";
 import { Exchanges, formatServer } from "./exchange.ts";
 import { CODES, encodeQuestion, type Message, type Resource, type TypeName } from "./message.ts";
@@ -19,6 +20,8 @@ const MAX_SERVERS = 13;
 const MAX_ADDRESSES = 4;
 /** Aliases in a row; as many as large resolvers follow, about. */
 const MAX_ALIASES = 8;
+/** Aliases followed for one question in all: servers of one zone that each name another could fork it without end. */
+const MAX_FOLLOWED = 16;
 /** How often a record that is waited for is asked for, ms (product.md §6 item 4). */
 const LOOK_AGAIN_MS = 5_000;
 
@@ -53,7 +56,7 @@ export class Lookup implements DnsClient {
   }
 
   async askAll(name: string, type: RecordType, signal?: AbortSignal): Promise<readonly Answer[]> {
-    return await this.#askAll(name, type, [], signal);
+    return await this.#askAll(name, type, [], { left: MAX_FOLLOWED }, signal);
   }
 
   async query(name: string, type: RecordType, signal?: AbortSignal): Promise<Answer> {
@@ -81,6 +84,7 @@ export class Lookup implements DnsClient {
     name: string,
     type: RecordType,
     chain: readonly DnsRecord[],
+    following: { left: number },
     signal: AbortSignal | undefined,
   ): Promise<readonly Answer[]> {
     let zone: Zone | undefined;
@@ -105,7 +109,13 @@ export class Lookup implements DnsClient {
       }
       const known = followed.get(alias.value);
       if (known !== undefined) return known;
-      const answer = this.#askAll(alias.value, type, all, signal).then(consensus);
+      if (following.left === 0) {
+        reached("dnsAliases");
+        const text = `The servers of ${name} name more than ${MAX_FOLLOWED} aliases, and they do not agree`;
+        return Promise.resolve({ state: "noData", records: [], chain: all, server, text });
+      }
+      following.left -= 1;
+      const answer = this.#askAll(alias.value, type, all, following, signal).then(consensus);
       followed.set(alias.value, answer);
       return answer;
     };

@@ -1,12 +1,15 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { createServer as createTcpServer, type Server } from "node:net";
+import { once } from "node:events";
+import { createServer as createTcpServer, type Server, type Socket } from "node:net";
 import { createServer, type Server as TlsServer } from "node:tls";
 import type { AddressInfo } from "node:net";
 import { Deadlines } from "../../../src/deadlines.ts";
 import { loadLinkCertificate } from "../../../src/edge/certificates/index.ts";
 import { DomainCheck } from "../../../src/edge/dns/domain-check.ts";
-import { Here, isGlobal } from "../../../src/edge/dns/here.ts";
+import { DIALS_MAX, Here, isGlobal } from "../../../src/edge/dns/here.ts";
 import { Lookup } from "../../../src/edge/dns/lookup.ts";
+import { reachedLimits } from "../../../src/limits.ts";
+import { within } from "../../within.ts";
 import { Directory, makeLog } from "../store/fixture.ts";
 import { HAS_NAMED, Named } from "./named.ts";
 
@@ -82,6 +85,32 @@ describe("here", () => {
     const places = await Promise.all(Array.from({ length: 20 }, () => here.place("127.0.0.1")));
     expect(new Set(places)).toEqual(new Set(["here"]));
     expect(connections).toBe(1);
+  });
+
+  test("dials no more at a time than it may, whatever a zone names, and again when there is room", async () => {
+    // TLS that never answers: each dial stays until it is hung up.
+    const held: Socket[] = [];
+    const arrived = Promise.withResolvers<void>();
+    const silent = createTcpServer((socket) => {
+      socket.on("error", () => undefined);
+      if (held.push(socket) === DIALS_MAX) arrived.resolve();
+    });
+    silent.listen(0, "0.0.0.0");
+    await once(silent, "listening");
+    servers.push(silent);
+    const here = hereAt((silent.address() as AddressInfo).port);
+    const before = reachedLimits().dnsDials ?? 0;
+    const addresses = Array.from({ length: DIALS_MAX * 4 }, (_, index) => `127.44.0.${index + 1}`);
+    const places = addresses.map((address) => here.place(address));
+    expect(await places.at(-1)).toBe("unknown");
+    await within(arrived.promise, "the dials");
+    expect(reachedLimits().dnsDials).toBe(before + DIALS_MAX * 3);
+    expect(held).toHaveLength(DIALS_MAX);
+    for (const socket of held) socket.destroy();
+    expect(await places[0]).toBe("elsewhere");
+    await Promise.all(places);
+    silent.on("connection", (socket) => socket.destroy());
+    expect(await here.place(addresses.at(-1) as string)).toBe("elsewhere");
   });
 
   test.each([

@@ -204,6 +204,35 @@ describe.skipIf(!(await canHavePort53()))("lookup, by way of a resolver", () => 
   });
 });
 
+test("aliases that fork at every server are followed a few times in all, not as often as they multiply", async () => {
+  // Every server of the zone names another alias, each of which the next servers name others for.
+  const script = (asked: Asked): readonly Uint8Array[] => {
+    const { name } = asked;
+    if (asked.type === 6)
+      return [
+        name === "evil.test"
+          ? reply(asked, { answers: [soa("evil.test")] })
+          : reply(asked, { authorities: [soa("evil.test")] }),
+      ];
+    const domain = `x${serial++}.evil.test`;
+    return [reply(asked, { answers: [{ name, type: 5, domain }] })];
+  };
+  let serial = 0;
+  const servers = await Promise.all(Array.from({ length: 5 }, () => FakeServer.start(script)));
+  try {
+    const before = reachedLimits().dnsAliases ?? 0;
+    const lookup = lookupAt(...servers.map(({ port }) => port));
+    const late = AbortSignal.timeout(15_000);
+    expect(await lookup.query("_tunl.evil.test", "TXT", late)).toMatchObject({ records: [] });
+    // 5 + 25 + 125 + … up to eight in a row would be half a million.
+    const aliases = servers.flatMap(({ asked }) => asked).filter(({ type }) => type === 16);
+    expect(aliases.length).toBeLessThan(200);
+    expect(reachedLimits().dnsAliases).toBeGreaterThan(before);
+  } finally {
+    for (const server of servers) await server[Symbol.asyncDispose]();
+  }
+});
+
 describe("lookup, against servers that lie", () => {
   const honest = (asked: Asked): Uint8Array =>
     asked.type === 6
