@@ -14,6 +14,7 @@ import { obtain, readChain } from "./order.ts";
 import { AcmeError } from "./problem.ts";
 import { askRenewalInfo, certificateId, type RenewalInfo } from "./renewal-info.ts";
 import type { Life } from "./schedule.ts";
+import { SharedWork } from "./shared-work.ts";
 import type { CaTransport } from "./transport.ts";
 
 export interface CaOptions {
@@ -47,8 +48,7 @@ export interface Wish {
 export class Ca {
   readonly #options: CaOptions;
   #client: Promise<AcmeClient> | undefined;
-  /** Orders that start together share the making of the account. */
-  #account: Promise<void> | undefined;
+  readonly #account = new SharedWork<void>();
 
   constructor(options: CaOptions) {
     this.#options = options;
@@ -100,11 +100,8 @@ export class Ca {
   }
 
   async #login(client: AcmeClient, signal: AbortSignal): Promise<void> {
-    if (client.account !== undefined && this.#account === undefined) return;
-    this.#account ??= this.#makeAccount(client, signal).finally(() => {
-      this.#account = undefined;
-    });
-    await this.#account;
+    if (client.account !== undefined && !this.#account.isRunning) return;
+    await this.#account.run(() => this.#makeAccount(client, signal), signal);
   }
 
   async #makeAccount(client: AcmeClient, signal: AbortSignal): Promise<void> {

@@ -1,7 +1,7 @@
 // This file is the conversation with one CA: its directory, nonces, signed requests. RFC 8555 §6, §7.1, §7.2.
-import { waitUnless } from "../source.ts";
 import type { AccountKey } from "./jose.ts";
 import { AcmeError, refusedBy } from "./problem.ts";
+import { SharedWork } from "./shared-work.ts";
 import { type CaReply, type CaTransport, parseJson } from "./transport.ts";
 
 /** The addresses of a CA and what it demands. */
@@ -31,7 +31,7 @@ export class AcmeClient {
   readonly #directoryUrl: string;
   readonly #key: AccountKey;
   #directory: { readonly value: Directory; readonly at: number } | undefined;
-  #asking: Promise<Directory> | undefined;
+  readonly #asking = new SharedWork<Directory>();
   #nonces: string[] = [];
   /** URL of the account, once there is one. */
   account: string | undefined;
@@ -51,21 +51,11 @@ export class AcmeClient {
     const known = this.#directory;
     const age = known === undefined ? 0 : this.transport.now - known.at;
     if (known !== undefined && age >= 0 && age < DIRECTORY_MS) return known.value;
-    // Orders that start together share the question and its answer. Whoever asked may leave; then the next one asks.
-    while (this.#asking !== undefined) {
-      try {
-        return await waitUnless(this.#asking, signal);
-      } catch (error) {
-        if (error instanceof AcmeError) throw error;
-        signal.throwIfAborted();
-      }
-    }
-    this.#asking = readDirectory(this.#directoryUrl, this.transport, signal).finally(() => {
-      this.#asking = undefined;
-    });
-    const value = await this.#asking;
-    this.#directory = { value, at: this.transport.now };
-    return value;
+    return await this.#asking.run(async () => {
+      const value = await readDirectory(this.#directoryUrl, this.transport, signal);
+      this.#directory = { value, at: this.transport.now };
+      return value;
+    }, signal);
   }
 
   /** The next use asks for it again: addresses may have changed. */
