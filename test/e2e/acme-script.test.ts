@@ -309,6 +309,21 @@ describe("ACME by a script", () => {
     expect(ca.orders.map(({ names }) => names[0])).toContain("b.example.com");
   });
 
+  test("a name that is released while its order has no place yet keeps nobody waiting", async () => {
+    const ca = await ScriptedCa.start({ isUndecided: true });
+    await using bench = await start(ca, { clock: new Clock(1) });
+    for (let number = 0; number < MAX_ORDERS; number += 1)
+      bench.source.want(`n${number}.example.com`);
+    await eventually(() => bench.wire.at.length > 0 || undefined, "the first orders");
+    const full = (): number => reachedLimits().certificateOrders ?? 0;
+    const before = full();
+    bench.source.want(NAME);
+    const waiting = bench.source.ready(NAME).catch((error: unknown) => String(error));
+    await eventually(() => full() > before || undefined, "an order more than there are places");
+    bench.source.unwant(NAME);
+    expect(await within(waiting, "the end of the wait")).toContain("it is not granted");
+  });
+
   test("a name without an address costs the CA nothing, and is ordered as soon as it has one", async () => {
     const ca = await ScriptedCa.start();
     const known = new Set<string>();

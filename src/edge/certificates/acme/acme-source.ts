@@ -22,6 +22,8 @@ import type { CertificateStorage } from "./storage.ts";
 
 /** Orders at a time: a name whose order hangs holds one place, and there are more. */
 export const MAX_ORDERS = 32;
+/** Questions when to renew at a time: an order stands in line with as many, and not with those of a thousand certificates. */
+const MAX_QUESTIONS = 4;
 const SPENT = "three validations have failed within this hour";
 /** The calendar is looked at this often at least: one long timer would miss the time a machine was suspended. */
 const LOOK_MS = 60_000;
@@ -69,6 +71,8 @@ export class AcmeSource implements CertificateSource {
   #next: Disposable | undefined;
   readonly #decision = Promise.withResolvers<void>();
   #isDecided = false;
+  /** To the CA, without an answer yet. */
+  #questions = 0;
   #isOver = false;
 
   constructor(options: AcmeSourceOptions) {
@@ -166,7 +170,7 @@ export class AcmeSource implements CertificateSource {
   /** What an earlier process left, and which domains get one certificate with their wildcard. */
   async #decide(): Promise<void> {
     const { domains, answers, usesWildcards } = this.#options;
-    await this.#failures.open();
+    this.#schedule.validations.remember(await this.#failures.open());
     if (!usesWildcards) return;
     for (const domain of domains)
       if ((await answers.dns?.serves(domain)) !== false) this.#coverage.useWildcard(domain);
@@ -189,10 +193,14 @@ export class AcmeSource implements CertificateSource {
   }
 
   #drop(id: string): void {
-    this.#entries.get(id)?.stop.abort();
+    const entry = this.#entries.get(id);
     this.#entries.delete(id);
     this.#schedule.remove(id);
     this.#shelf.drop(id);
+    if (entry === undefined) return;
+    entry.stop.abort();
+    // Whoever waits for it may have another certificate to wait for, or none.
+    this.#tell(entry);
   }
 
   /** Serves what lies on the disk, and puts the certificate into the calendar. */
@@ -202,7 +210,6 @@ export class AcmeSource implements CertificateSource {
     // Released while the disk was read.
     if (this.#entries.get(id) !== entry) return this.#shelf.drop(id);
     this.#schedule.add(id, life, this.#now());
-    this.#schedule.remember(id, this.#failures.past.get(id) ?? []);
     if (life === undefined) return;
     this.#tell(entry);
     const level = this.#options.domains.includes(entry.names[0] ?? "") ? "info" : "debug";
@@ -225,7 +232,7 @@ export class AcmeSource implements CertificateSource {
         if (!this.#isGranted(entry)) continue;
         this.#schedule.begin(id);
         this.#run(() => this.#order(entry));
-      } else {
+      } else if (this.#questions < MAX_QUESTIONS) {
         // Asked again later whatever becomes of this.
         this.#schedule.suggest(id, undefined, now);
         this.#run(() => this.#ask(entry));
@@ -290,11 +297,12 @@ export class AcmeSource implements CertificateSource {
 
   /** How often a name may fail, counted over restarts. */
   get #allowance(): Allowance {
+    const { validations } = this.#schedule;
     return {
-      mayValidate: (id) => this.#schedule.mayValidate(id, this.#now()),
+      mayValidate: (id) => validations.allowedAt(id, this.#now()) <= this.#now(),
       failed: (id) => {
-        this.#schedule.validationFailed(id, this.#now());
-        this.#failures.write(this.#schedule.failedValidations(this.#now()));
+        validations.failed(id, this.#now());
+        this.#failures.write(validations.all(this.#now()));
       },
     };
   }
@@ -334,6 +342,7 @@ export class AcmeSource implements CertificateSource {
     const { ca, log } = this.#options;
     const served = this.#shelf.get(entry.id);
     if (served === undefined) return;
+    this.#questions += 1;
     try {
       const info = await ca.renewalInfo(served.cert, entry.stop.signal);
       this.#schedule.suggest(entry.id, info, this.#now(), info?.againMs);
@@ -342,8 +351,10 @@ export class AcmeSource implements CertificateSource {
       log.debug("certificate", `Asking when to renew ${entry.id} failed: ${textOf(error)}`, {
         name: entry.id,
       });
+    } finally {
+      this.#questions -= 1;
+      this.#look();
     }
-    this.#look();
   }
 
   #warn(now: number): void {

@@ -4,10 +4,8 @@ import { makePrivateDirectory, readSecret, writeFileAtomic } from "../../../iden
 import type { Logger } from "../../../log.ts";
 import type { CaAddress } from "./account.ts";
 import { fieldsOf } from "./client.ts";
+import type { Failures } from "./failed-validations.ts";
 import { parseJson } from "./transport.ts";
-
-/** When validations of a name failed, wall clock, milliseconds since 1970. */
-export type Failures = ReadonlyMap<string, readonly number[]>;
 
 /** The file of one CA. */
 export class FailureFile {
@@ -35,8 +33,6 @@ export class FailureFile {
 
 /** Failed validations as they happen: counted by the calendar, written one after the other. */
 export class FailureLog {
-  /** Of an earlier process; taken over as its names come. */
-  past: Failures = new Map();
   readonly #file: FailureFile;
   readonly #log: Logger;
   #writing: Promise<void> = Promise.resolve();
@@ -46,11 +42,13 @@ export class FailureLog {
     this.#log = log;
   }
 
-  async open(): Promise<void> {
+  /** Those of an earlier process. */
+  async open(): Promise<Failures> {
     try {
-      this.past = await this.#file.load();
+      return await this.#file.load();
     } catch (error) {
       this.#log.warn("certificate", `Reading the failed validations failed: ${String(error)}`);
+      return new Map();
     }
   }
 

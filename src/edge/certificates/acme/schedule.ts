@@ -1,12 +1,13 @@
 // This file is what is due when: first orders, renewals, retries, questions to the CA, warnings. reliability.md; pure: time and chance are arguments.
 import { ExpiryWarnings } from "../expiry.ts";
+import { FailedValidations } from "./failed-validations.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
 
 /** After the first failure, the second, …; the last one from then on. */
 const RETRY_MS = [1, 2, 5, 10, 20, 40, 90, 180, 360].map((minutes) => minutes * MINUTE);
-/** Longer than any wait after a failure, the CA's own wish included. */
+/** Longer than any wait for a time that was set here, the CA's own wish included. */
 const WAIT_MAX_MS = 30 * HOUR;
 /** Retries come later by up to this part, so that names that failed together do not stay together. */
 const RETRY_JITTER = 0.1;
@@ -14,8 +15,6 @@ const RETRY_JITTER = 0.1;
 const RENEWAL_JITTER = 0.02;
 /** So long at least from one certificate to the next, or a third of its life. */
 const RENEWAL_PAUSE_MS = 24 * HOUR;
-/** CAs count failed validations for each name and hour, and so do we, sooner than they do. */
-export const FAILED_VALIDATIONS = 3;
 /** How often the CA is asked when it wants a renewal; its own word counts within these bounds. */
 const INFO_MS = 6 * HOUR;
 const INFO_MIN_MS = 5 * MINUTE;
@@ -37,11 +36,11 @@ interface Line {
   life: Life | undefined;
   /** When to renew; what the CA says replaces it. */
   renewAt: number;
-  /** The certificate there is has been suggested a window already, or the CA has none for it. */
+  /** When the CA is asked about that. */
   infoAt: number;
   failures: number;
+  /** No order before that: the last one failed, or was a moment ago. */
   nextTryAt: number;
-  failedValidations: number[];
   text: string;
   isRunning: boolean;
   expiry: ExpiryWarnings;
@@ -69,6 +68,7 @@ export interface LineView {
 
 /** The calendar of all certificates of one CA. */
 export class Schedule {
+  readonly validations = new FailedValidations();
   readonly #options: ScheduleOptions;
   readonly #lines = new Map<string, Line>();
   #running = 0;
@@ -90,7 +90,6 @@ export class Schedule {
       infoAt: Number.POSITIVE_INFINITY,
       failures: 0,
       nextTryAt: now,
-      failedValidations: [],
       text: "",
       isRunning: false,
       expiry: new ExpiryWarnings(),
@@ -109,9 +108,9 @@ export class Schedule {
     const orders: { readonly id: string; readonly at: number }[] = [];
     const infos: Due[] = [];
     for (const [id, line] of this.#lines) {
-      const at = this.#orderAt(line, now);
+      const at = this.#orderAt(id, line, now);
       if (at <= now) orders.push({ id, at });
-      else if (!line.isRunning && line.infoAt <= now) infos.push({ id, what: "info" });
+      else if (!line.isRunning && infoAt(line, now) <= now) infos.push({ id, what: "info" });
     }
     orders.sort((one, other) => one.at - other.at);
     const free = this.#options.maxRunning - this.#running;
@@ -125,8 +124,12 @@ export class Schedule {
   /** When something will be due; undefined: nothing that has a time. */
   nextAt(now: number): number | undefined {
     let next = Number.POSITIVE_INFINITY;
-    for (const line of this.#lines.values())
-      next = Math.min(next, this.#orderAt(line, now), line.isRunning ? next : line.infoAt);
+    for (const [id, line] of this.#lines)
+      next = Math.min(
+        next,
+        this.#orderAt(id, line, now),
+        line.isRunning ? next : infoAt(line, now),
+      );
     return next === Number.POSITIVE_INFINITY ? undefined : Math.max(next, now);
   }
 
@@ -141,9 +144,9 @@ export class Schedule {
     const line = this.#end(id);
     if (line === undefined) return;
     this.#live(line, life, now);
-    // By a clock that is years ahead a new certificate is old at once: that is no reason to order them without end.
-    const span = life.notAfter - life.notBefore;
-    line.renewAt = Math.max(line.renewAt, now + Math.min(RENEWAL_PAUSE_MS, span / 3));
+    // By a clock that is years ahead a new certificate is old at once, and the window of the CA is past: that is no reason
+    // to order them without end.
+    line.nextTryAt = now + Math.min(RENEWAL_PAUSE_MS, (life.notAfter - life.notBefore) / 3);
   }
 
   /** @param retryAfterMs What the CA asks for, if it does. */
@@ -157,33 +160,11 @@ export class Schedule {
     line.nextTryAt = now + Math.max(jittered, retryAfterMs);
   }
 
-  /** True when one more validation of the name may fail within this hour. */
-  mayValidate(id: string, now: number): boolean {
-    const line = this.#lines.get(id);
-    return line !== undefined && recent(line, now).length < FAILED_VALIDATIONS;
-  }
-
-  validationFailed(id: string, now: number): void {
-    const line = this.#lines.get(id);
-    if (line !== undefined) line.failedValidations = [...recent(line, now), now];
-  }
-
-  /** What an earlier process has tried in vain: a restart does not make a CA forget. */
-  remember(id: string, failedAt: readonly number[]): void {
-    const line = this.#lines.get(id);
-    if (line !== undefined) line.failedValidations = [...failedAt, ...line.failedValidations];
-  }
-
-  /** Failed validations of this hour, by name. */
-  failedValidations(now: number): ReadonlyMap<string, readonly number[]> {
-    const failed = [...this.#lines].map(([id, line]) => [id, recent(line, now)] as const);
-    return new Map(failed.filter(([, times]) => times.length > 0));
-  }
-
   /** Somebody has changed something: a name that failed is tried again now, as far as its validations of this hour allow. */
   retry(id: string, now: number): void {
     const line = this.#lines.get(id);
-    if (line !== undefined) line.nextTryAt = Math.min(line.nextTryAt, now);
+    if (line === undefined || (line.life !== undefined && line.failures === 0)) return;
+    line.nextTryAt = Math.min(line.nextTryAt, now);
   }
 
   /** The CA suggests when to renew; any moment of the window will do (RFC 9773 §4.2). */
@@ -219,7 +200,7 @@ export class Schedule {
     const line = this.#lines.get(id);
     if (line === undefined) return undefined;
     const { life, isRunning, failures, text } = line;
-    return { life, isRunning, failures, text, nextTryAt: this.#orderAt(line, now) };
+    return { life, isRunning, failures, text, nextTryAt: this.#orderAt(id, line, now) };
   }
 
   #live(line: Line, life: Life, now: number): void {
@@ -229,7 +210,6 @@ export class Schedule {
     line.infoAt = now;
     line.failures = 0;
     line.text = "";
-    line.failedValidations = [];
     line.expiry = new ExpiryWarnings();
     line.nextTryAt = 0;
   }
@@ -243,18 +223,19 @@ export class Schedule {
   }
 
   /** When the next order of this line is due. */
-  #orderAt(line: Line, now: number): number {
+  #orderAt(id: string, line: Line, now: number): number {
     if (line.isRunning) return Number.POSITIVE_INFINITY;
-    // No wait is that long: the clock was set back.
-    const nextTryAt = line.nextTryAt > now + WAIT_MAX_MS ? now : line.nextTryAt;
+    const nextTryAt = unlessAhead(line.nextTryAt, now);
     const wanted = line.life === undefined ? nextTryAt : Math.max(line.renewAt, nextTryAt);
-    const failed = recent(line, now);
-    const third = failed.at(-FAILED_VALIDATIONS);
-    return third === undefined ? wanted : Math.max(wanted, third + HOUR);
+    return Math.max(wanted, this.validations.allowedAt(id, now));
   }
 }
 
-/** Failed validations within the hour; what lies ahead stands there because the clock was set back. */
-function recent({ failedValidations }: Line, now: number): number[] {
-  return failedValidations.filter((at) => at <= now && now - at < HOUR);
+function infoAt({ infoAt: at }: Line, now: number): number {
+  return at === Number.POSITIVE_INFINITY ? at : unlessAhead(at, now);
+}
+
+/** No wait is that long: the clock was set back. */
+function unlessAhead(at: number, now: number): number {
+  return at > now + WAIT_MAX_MS ? now : at;
 }

@@ -1,10 +1,7 @@
 // This file is the calendar of certificates under a clock of its own: renewals, retries, the CA's word, warnings..
 import { describe, expect, test } from "bun:test";
-import {
-  FAILED_VALIDATIONS,
-  type Life,
-  Schedule,
-} from "../../../../src/edge/certificates/acme/schedule.ts";
+import { FAILED_VALIDATIONS } from "../../../../src/edge/certificates/acme/failed-validations.ts";
+import { type Life, Schedule } from "../../../../src/edge/certificates/acme/schedule.ts";
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -120,8 +117,9 @@ describe("schedule", () => {
       calendar.schedule.retry("a.test", calendar.now);
       if (calendar.begin().length === 0) continue;
       for (let challenge = 0; challenge < 2; challenge++) {
-        if (!calendar.schedule.mayValidate("a.test", calendar.now)) break;
-        calendar.schedule.validationFailed("a.test", calendar.now);
+        if (!(calendar.schedule.validations.allowedAt("a.test", calendar.now) <= calendar.now))
+          break;
+        calendar.schedule.validations.failed("a.test", calendar.now);
         failed.push(calendar.now);
       }
       calendar.schedule.failed("a.test", "dns", calendar.now);
@@ -139,7 +137,7 @@ describe("schedule", () => {
     calendar.begin();
     let tries = 0;
     while (calendar.now < 2 * DAY) {
-      calendar.schedule.validationFailed("a.test", calendar.now);
+      calendar.schedule.validations.failed("a.test", calendar.now);
       calendar.schedule.failed("a.test", "dns", calendar.now);
       calendar.next();
       tries += 1;
@@ -220,6 +218,59 @@ describe("schedule", () => {
     // A name without a certificate is not left waiting for two hundred days.
     calendar.schedule.add("b.test", undefined, 200 * DAY);
     expect(calendar.begin()).toEqual(["b.test"]);
+  });
+
+  test("a window of the CA that is past for every new certificate costs one order a day", () => {
+    const calendar = new Calendar();
+    calendar.now = 365 * DAY;
+    const { schedule } = calendar;
+    schedule.add("a.test", undefined, calendar.now);
+    calendar.begin();
+    let orders = 0;
+    while (calendar.now < 375 * DAY) {
+      orders += 1;
+      schedule.succeeded("a.test", LIFE, calendar.now);
+      schedule.suggest("a.test", { start: 59 * DAY, end: 61 * DAY }, calendar.now);
+      calendar.next();
+    }
+    expect(orders).toBe(10);
+  });
+
+  test("a certificate that came while the clock was years ahead is renewed in its time", () => {
+    const calendar = new Calendar();
+    calendar.now = 3_650 * DAY;
+    calendar.schedule.add("a.test", undefined, calendar.now);
+    calendar.begin();
+    calendar.schedule.succeeded("a.test", LIFE, calendar.now);
+    calendar.schedule.suggest("a.test", undefined, calendar.now);
+    calendar.now = DAY;
+    expect(calendar.schedule.due(calendar.now)).toEqual([{ id: "a.test", what: "info" }]);
+    expect(calendar.next() / (24 * 60)).toBeCloseTo(59, 6);
+  });
+
+  test("a certificate that is good is not ordered again because somebody asks for it", () => {
+    const calendar = new Calendar();
+    calendar.now = 365 * DAY;
+    calendar.schedule.add("a.test", undefined, calendar.now);
+    calendar.begin();
+    calendar.schedule.succeeded("a.test", LIFE, calendar.now);
+    calendar.schedule.retry("a.test", calendar.now);
+    expect(calendar.begin()).toEqual([]);
+  });
+
+  test("a name that is released and granted again has no more validations than before (R-19)", () => {
+    const calendar = new Calendar();
+    const { schedule } = calendar;
+    for (let count = 0; count < FAILED_VALIDATIONS; count++) {
+      schedule.add("a.test", undefined, 0);
+      expect(calendar.begin()).toEqual(["a.test"]);
+      schedule.validations.failed("a.test", 0);
+      schedule.remove("a.test");
+    }
+    schedule.add("a.test", undefined, 0);
+    schedule.add("*.a.test", undefined, 0);
+    expect(calendar.begin()).toEqual([]);
+    expect(calendar.next()).toBe(60);
   });
 
   test("a clock that is years ahead costs one order a day, not as many as the CA signs", () => {
