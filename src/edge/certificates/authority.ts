@@ -95,7 +95,10 @@ export class InternalAuthority implements CertificateSource {
         const text = `Making the certificate of "${name}" failed`;
         this.#options.log.error("certificate", text, { name, error: String(error) });
       })
-      .finally(() => this.#arriving.delete(name));
+      .finally(() => {
+        // Released and granted again meanwhile: then another one is awaited.
+        if (this.#arriving.get(name) === made) this.#arriving.delete(name);
+      });
     this.#arriving.set(name, made);
   }
 
@@ -134,7 +137,7 @@ export class InternalAuthority implements CertificateSource {
   /** Issues every leaf again that has lived two thirds of its time. A failing one never delays another. */
   async renew(): Promise<void> {
     for (const [id, leaf] of [...this.#leaves]) {
-      if (this.#now() < leaf.renewAt) continue;
+      if (!this.#isDue(leaf)) continue;
       try {
         await this.#issue(id);
         this.#options.log.debug("certificate", "Renewed", { name: id });
@@ -182,7 +185,7 @@ export class InternalAuthority implements CertificateSource {
 
   async #issueNow(id: string): Promise<void> {
     const leaf = this.#leaves.get(id);
-    if (leaf === undefined || leaf.renewAt > this.#now()) return;
+    if (leaf === undefined || !this.#isDue(leaf)) return;
     const notBefore = this.#now() - BACKDATE_MS;
     const notAfter = this.#now() + LEAF_LIFE_MS;
     const pem = await makeLeaf(this.#root, leaf.names, { notBefore, notAfter });
@@ -196,6 +199,12 @@ export class InternalAuthority implements CertificateSource {
       notBefore,
       notAfter,
     });
+  }
+
+  /** No leaf is renewed later than that from now: the clock was set back, and what was made before is not valid yet. */
+  #isDue({ renewAt }: { readonly renewAt: number }): boolean {
+    const left = renewAt - this.#now();
+    return left <= 0 || left > RENEW_AFTER_MS;
   }
 
   #now(): number {

@@ -23,6 +23,8 @@ export interface FileSourceOptions {
  * that are exchanged as a whole.
  */
 const LOOK_MS = 2_000;
+/** What was refused is read again after so many looks, a minute: it becomes valid, or a disk recovers, without a change of the files. */
+const AGAIN_LOOKS = 30;
 
 /** One pair and what was seen of its files. */
 interface Pair extends CertificateFiles {
@@ -30,6 +32,10 @@ interface Pair extends CertificateFiles {
   read: string;
   /** What they looked like at the last look: they are read once they stay so, which a half-written one does not. */
   seen: string;
+  /** What was said against the files, once; undefined while they are served. */
+  refused: string | undefined;
+  /** Looks until they are read again all the same. */
+  looksLeft: number;
   expiry: ExpiryWarnings;
 }
 
@@ -43,7 +49,7 @@ export class FileSource implements CertificateSource {
   constructor(options: FileSourceOptions) {
     this.#options = options;
     this.#pairs = options.pairs.map(({ cert, key }) => ({
-      ...{ cert, key, read: "", seen: "" },
+      ...{ cert, key, read: "", seen: "", refused: undefined, looksLeft: 0 },
       expiry: new ExpiryWarnings(),
     }));
   }
@@ -109,13 +115,14 @@ export class FileSource implements CertificateSource {
     const now = await looksOf(pair);
     const isSettled = now === pair.seen;
     pair.seen = now;
-    if (now === pair.read || !isSettled) return;
+    if (!isSettled || (now === pair.read && !this.#isDueAgain(pair))) return;
     pair.read = now;
     const certificate = await readCertificateFiles(pair, this.#now());
     // Written again while it was read: the next look decides.
     pair.seen = await looksOf(pair);
     if (pair.seen !== now) return;
     table.put(certificate);
+    pair.refused = undefined;
     pair.expiry = new ExpiryWarnings();
     const day = dayOf(certificate.notAfter);
     log.info(
@@ -128,10 +135,19 @@ export class FileSource implements CertificateSource {
     this.#warnOfNames();
   }
 
-  #refuse({ cert }: Pair, error: unknown): void {
+  #isDueAgain(pair: Pair): boolean {
+    if (pair.refused === undefined) return false;
+    pair.looksLeft -= 1;
+    return pair.looksLeft <= 0;
+  }
+
+  #refuse(pair: Pair, error: unknown): void {
     const text = error instanceof Error ? error.message : String(error);
+    pair.looksLeft = AGAIN_LOOKS;
+    if (pair.refused === text) return;
+    pair.refused = text;
     this.#options.log.warn("certificate", `${text}; the certificate that was there stays in use`, {
-      path: cert,
+      path: pair.cert,
       ...(error instanceof TunlError && { hint: error.hint }),
     });
   }

@@ -126,6 +126,31 @@ describe("internal authority", () => {
     await expect(shown(context, other.authority.rootPem, "example.com")).rejects.toThrow();
   });
 
+  test("leaves of a clock that was years ahead are made again once it is right", async () => {
+    using fixture = await start();
+    const { table, authority } = fixture;
+    const right = fixture.now;
+    fixture.now = right + 3_650 * 86_400_000;
+    await authority.renew();
+    expect(table.find("example.com")?.notBefore).toBeGreaterThan(right);
+    fixture.now = right;
+    await authority.renew();
+    expect(table.find("example.com")?.notBefore).toBeLessThan(right);
+    const served = table.find("example.com");
+    await authority.renew();
+    expect(table.find("example.com")).toBe(served as never);
+  });
+
+  test("a name that is released and granted again at once is waited for", async () => {
+    using fixture = await start();
+    const { table, authority } = fixture;
+    authority.want("other.test");
+    authority.unwant("other.test");
+    authority.want("other.test");
+    await authority.ready("other.test");
+    expect(table.covers("other.test")).toBe(true);
+  });
+
   test("issues one leaf per granted name outside of the wildcards", async () => {
     using fixture = await start();
     const { table, authority } = fixture;

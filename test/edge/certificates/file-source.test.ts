@@ -136,6 +136,29 @@ describe("certificate files that are watched", () => {
     expect(rig.table.covers("example.com")).toBe(true);
   });
 
+  test("a pair that is not valid yet is served when it is, without another change, and refused once", async () => {
+    await using rig = await Rig.start(await leaf(["example.com", "*.example.com"]));
+    const times = { notBefore: START + 3_600_000, notAfter: START + 90 * DAY_MS };
+    rig.write(await makeLeaf(root, ["early.test", "example.com", "*.example.com"], times));
+    await rig.look(100);
+    expect(rig.warnings).toHaveLength(1);
+    expect(rig.warnings[0]).toContain("is not valid before");
+    rig.now = times.notBefore;
+    await rig.look(31);
+    expect(rig.table.covers("early.test")).toBe(true);
+    expect(rig.warnings).toHaveLength(1);
+  });
+
+  test("a path that cannot be looked at is told of once, and not at every look", async () => {
+    await using rig = await Rig.start(await leaf(["example.com", "*.example.com"]));
+    rmSync(rig.cert);
+    symlinkSync(rig.cert, rig.cert);
+    await rig.look(100);
+    expect(rig.warnings).toHaveLength(1);
+    expect(rig.warnings[0]).toContain("ELOOP");
+    expect(rig.table.covers("example.com")).toBe(true);
+  });
+
   test("an expired pair is refused; a link that leads to a good one is followed", async () => {
     await using rig = await Rig.start(await leaf(["example.com", "*.example.com"]));
     rig.write(await leaf(["example.com"], -0.5));
