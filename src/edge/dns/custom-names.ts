@@ -117,7 +117,7 @@ export class CustomNames implements Disposable {
       const { snapshot, now } = this.#options.store;
       const at = now.call(this.#options.store);
       const due = [...snapshot.hosts].filter(
-        ({ host }) => this.isForeign(host) && (this.#dueAt.get(host) ?? 0) <= at,
+        ({ host }) => this.isForeign(host) && isDue(this.#dueAt.get(host) ?? 0, at),
       );
       const next = due.values();
       const work = async (): Promise<void> => {
@@ -244,4 +244,9 @@ export class CustomNames implements Disposable {
     }
     return nearest;
   }
+}
+
+/** No name rests longer than a day: what lies further ahead was set before the clock was set back. */
+function isDue(dueAt: number, now: number): boolean {
+  return dueAt <= now || dueAt > now + LOOK_MS.proven;
 }

@@ -50,8 +50,10 @@ export class Exchanges {
       options.signal?.throwIfAborted();
       return await (options.by === "udp" ? sendByUdp(options) : sendByTcp(options));
     } finally {
-      this.#open -= 1;
-      this.#waiting.shift()?.();
+      // A socket that gets free is given on: nobody who comes meanwhile takes it.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#open -= 1;
+      else next();
     }
   }
 
@@ -64,6 +66,7 @@ export class Exchanges {
         });
       }
       await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      return;
     }
     this.#open += 1;
   }

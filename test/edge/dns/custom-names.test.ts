@@ -168,6 +168,19 @@ describe.skipIf(!HAS_NAMED)("custom names, against bind9", () => {
     ]);
   });
 
+  test("are looked at daily again after the clock was years ahead", async () => {
+    await using rig = await Rig.start(named);
+    const { names, store, tunnel } = rig;
+    const host = "late.customer.net";
+    await named.update(`add ${host} 60 CNAME ${tunnel}.example.com.`);
+    await store.routes.claim(ACCOUNT, tunnel, host);
+    await rig.passes(3_650 * DAY_MS);
+    expect(names.stateOf(host)).toBe("proven");
+    await named.update(`delete ${host}`);
+    await rig.passes(-3_650 * DAY_MS);
+    expect(names.failedSince(host)).toBe(rig.clock.now);
+  });
+
   test("are looked at again after a while where the state cannot be written, told of once", async () => {
     await using rig = await Rig.start(named);
     const { names, store, tunnel } = rig;
