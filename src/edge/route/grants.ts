@@ -151,6 +151,17 @@ export function isWithinScope(
   );
 }
 
+/**
+ * True where whoever has this scope may make a tunnel of this name: the names that the configuration keeps for it come with
+ * it, and a scope for certain names is not widened by a word.
+ */
+export function isFreeFor(rules: NameRules, name: string, scope: readonly string[]): boolean {
+  if (scope.length === 0) return true;
+  return rules.fixed
+    .filter(({ tunnel }) => tunnel === name)
+    .every(({ hosts }) => hosts.every((host) => isWithinScope(rules, scope, parsePattern(host))));
+}
+
 function isClaimable(rules: NameRules, scope: readonly string[], pattern: HostPattern): boolean {
   if (rules.claim === "none") return false;
   const label = ownLabel(rules, pattern);

@@ -11,6 +11,7 @@ export {
   decideGrant,
   type FixedGrant,
   fixedOwner,
+  isFreeFor,
   type GrantView,
   impossibleScope,
   isForeign,

@@ -83,7 +83,7 @@ export function enrol(transaction: Transaction, body: Calls["enrol"]["body"]): E
   if (key !== undefined) return enrolled(transaction, key, true);
 
   const scope = JSON.stringify(code.scope);
-  const owner = ownerFor(transaction, code, body.name, scope);
+  const owner = ownerFor(transaction, code, body, scope);
   const keyId = freeName(
     transaction,
     `SELECT 1 FROM keys WHERE ${owner.kind} = ?2 AND key_id = ?1`,
@@ -124,7 +124,12 @@ function refusalOf(
   return code.used >= code.uses ? "usedCode" : undefined;
 }
 
-function ownerFor(transaction: Transaction, code: CodeRow, wished: string, scope: string): Owner {
+function ownerFor(
+  transaction: Transaction,
+  code: CodeRow,
+  { name: wished, kept }: Calls["enrol"]["body"],
+  scope: string,
+): Owner {
   const { now } = transaction;
   if (code.tunnel !== undefined) return { kind: "tunnel", id: code.tunnel };
   const id = randomUUID();
@@ -145,7 +150,14 @@ function ownerFor(transaction: Transaction, code: CodeRow, wished: string, scope
     transaction.changes.push({ table: "accounts", row });
     return { kind: "account", id };
   }
-  const name = freeName(transaction, "SELECT 1 FROM tunnels WHERE name = ?1", code.name ?? wished);
+  // A machine calls itself what it likes: with a line for certain names that gets it no others.
+  const avoided = code.name === undefined && code.scope.length > 0 ? kept : [];
+  const name = freeName(
+    transaction,
+    "SELECT 1 FROM tunnels WHERE name = ?1 UNION SELECT 1 FROM json_each(?2) WHERE value = ?1",
+    code.name ?? wished,
+    JSON.stringify(avoided),
+  );
   transaction.run("INSERT INTO tunnels (id, name, created_at) VALUES (?, ?, ?)", id, name, now);
   const row = tunnelOf(transaction.one("SELECT * FROM tunnels WHERE id = ?", id) ?? {});
   transaction.changes.push({ table: "tunnels", row });

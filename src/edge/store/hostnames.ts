@@ -1,7 +1,7 @@
 // This file is the rows of hostnames: first come, one tunnel each. The rules that come before stand in route/grants.ts.
 // product.md §6; A-08.
 import { TunlError } from "../../errors.ts";
-import { assertLives } from "./keys.ts";
+import { assertLives, callerOf } from "./keys.ts";
 import type { Calls, HostRow } from "./records.ts";
 import { hostOf } from "./rows.ts";
 import type { Transaction } from "./transaction.ts";
@@ -9,7 +9,9 @@ import type { Transaction } from "./transaction.ts";
 /** Names of one tunnel: a connector may claim whatever is free, so something must end it. */
 export const MAX_HOSTS_OF_TUNNEL = 1_000;
 
+/** @throws TunlError `NOT_ALLOWED`, `TUNNEL_NOT_FOUND`, `HOSTNAME_TAKEN`, `HOSTNAME_LIMIT`. */
 export function insertHost(transaction: Transaction, body: Calls["insertHost"]["body"]): HostRow {
+  callerOf(transaction, body.by);
   const row = transaction.one("SELECT * FROM hosts WHERE host = ?", body.host);
   if (row !== undefined) {
     const held = hostOf(row);
@@ -40,6 +42,7 @@ export function nameHost(
   body: Calls["nameHost"]["body"],
 ): HostRow | undefined {
   const { tunnel, publicKey, target } = body;
+  callerOf(transaction, body.by);
   const row = transaction.one(
     "SELECT * FROM hosts WHERE public_key = ? AND target = ?",
     publicKey,
@@ -100,7 +103,7 @@ export function fixHosts(
   const others: string[] = [];
   for (const { host, tunnel } of grants) {
     try {
-      insertHost(transaction, { host, tunnel, how: "granted" });
+      insertHost(transaction, { by: undefined, host, tunnel, how: "granted" });
     } catch (error) {
       const code = error instanceof TunlError ? error.code : "";
       // Deleted behind the look at the snapshot: the names wait for the next tunnel of that name.

@@ -163,17 +163,26 @@ export interface Calls {
       readonly kind: Owner["kind"];
       readonly name: string;
       readonly label: string;
+      /** Names of tunnels that a line for certain names does not make. */
+      readonly kept: readonly string[];
     };
     value: Enrolled;
   };
   insertHost: {
-    body: { readonly host: string; readonly tunnel: string; readonly how: "claimed" | "granted" };
+    body: {
+      readonly by: By;
+      readonly host: string;
+      readonly tunnel: string;
+      readonly how: "claimed" | "granted";
+    };
     value: HostRow;
   };
   /** Takes the first free one of the candidates; undefined when all are taken. */
   nameHost: {
     body: {
+      readonly by: Uint8Array;
       readonly tunnel: string;
+      /** What the name is remembered for: the key that asks, or the one in its place. */
       readonly publicKey: Uint8Array;
       readonly target: string;
       readonly candidates: readonly string[];

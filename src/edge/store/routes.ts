@@ -11,7 +11,7 @@ export function claimRoute(
   { by, tunnel, host }: Calls["claimRoute"]["body"],
 ): HostRow {
   assertTunnel(transaction, by, tunnel);
-  return insertHost(transaction, { host, tunnel, how: "claimed" });
+  return insertHost(transaction, { by, host, tunnel, how: "claimed" });
 }
 
 /** A name of somebody else is answered as one that nobody has. @throws TunlError `NOT_ALLOWED`, `TUNNEL_NOT_FOUND`. */

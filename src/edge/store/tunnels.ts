@@ -4,7 +4,7 @@ import { TunlError } from "../../errors.ts";
 import { endCodesOf } from "./enrolment.ts";
 import { insertHost } from "./hostnames.ts";
 import { assertSame, assertTunnel, callerOf, findKey, insertKey, revoke } from "./keys.ts";
-import type { Calls, Change, KeyRow, MadeTunnel } from "./records.ts";
+import type { By, Calls, Change, KeyRow, MadeTunnel } from "./records.ts";
 import { hostOf, keyOf, tunnelOf } from "./rows.ts";
 import type { Transaction } from "./transaction.ts";
 
@@ -31,7 +31,7 @@ export function createTunnel(
   if (isOwn && known !== undefined && known.owner.id === named["id"]) {
     const tunnel = tunnelOf(named);
     const key = assertSame(known, { kind: "tunnel", id: tunnel.id }, transaction.now);
-    return { tunnel, key, hosts: takeHosts(transaction, tunnel.id, body.hosts) };
+    return { tunnel, key, hosts: takeHosts(transaction, body.by, tunnel.id, body.hosts) };
   }
   if (named !== undefined) throw nameTaken(body.name);
   if (known !== undefined)
@@ -51,7 +51,7 @@ export function createTunnel(
     { kind: "tunnel", id: body.id },
     { publicKey, label, scope, kind: "key", expiresAt: undefined },
   );
-  return { tunnel, key, hosts: takeHosts(transaction, body.id, body.hosts) };
+  return { tunnel, key, hosts: takeHosts(transaction, body.by, body.id, body.hosts) };
 }
 
 /**
@@ -94,10 +94,11 @@ export function shutTunnel(
 
 function takeHosts(
   transaction: Transaction,
+  by: By,
   tunnel: string,
   hosts: readonly string[],
 ): MadeTunnel["hosts"] {
-  return hosts.map((host) => insertHost(transaction, { host, tunnel, how: "claimed" }));
+  return hosts.map((host) => insertHost(transaction, { by, host, tunnel, how: "claimed" }));
 }
 
 export function nameTaken(name: string): TunlError {

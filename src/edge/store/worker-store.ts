@@ -121,7 +121,9 @@ class WorkerStore implements Store {
   enrol(request: EnrolRequest): Promise<Enrolled> {
     const { publicKey, kind, name, label } = request;
     const codeHash = hashCode(request.code);
-    return this.#line.call("enrol", { publicKey, codeHash, kind, name, label }, this.#wallClock());
+    const kept = this.#options.rules.fixed.map(({ tunnel }) => tunnel);
+    const body = { publicKey, codeHash, kind, name, label, kept };
+    return this.#line.call("enrol", body, this.#wallClock());
   }
 
   async claimHost({ tunnel, keyId }: HostOwner, text: string): Promise<HostRow> {
@@ -133,20 +135,19 @@ class WorkerStore implements Store {
       scope: key.scope,
       host,
     });
-    return await this.#insert(decision, { host, tunnel, how: "claimed" });
+    return await this.#insert(decision, { by: key.publicKey, host, tunnel, how: "claimed" });
   }
 
   async grantHost(nameOrId: string, text: string): Promise<HostRow> {
     const tunnel = this.#tunnelNamed(nameOrId).id;
     const host = canonicalPattern(text);
     const decision = decideGrant(this.snapshot, this.#options.rules, tunnel, host);
-    return await this.#insert(decision, { host, tunnel, how: "granted" });
+    return await this.#insert(decision, { by: undefined, host, tunnel, how: "granted" });
   }
 
   async randomHost({ tunnel, keyId }: HostOwner, target: string): Promise<HostRow> {
-    const { publicKey, scope } = this.#successorOf(
-      this.#keyOf({ kind: "tunnel", id: tunnel }, keyId),
-    );
+    const key = this.#keyOf({ kind: "tunnel", id: tunnel }, keyId);
+    const { publicKey, scope } = this.#successorOf(key);
     const remembered = this.snapshot.randomHost(publicKey, target);
     if (remembered !== undefined) return remembered;
     assertBetween("characters of TARGET", target.length, 0, MAX_TARGET);
@@ -158,7 +159,7 @@ class WorkerStore implements Store {
       const candidates = this.#drawCandidates(base, style);
       const row = await this.#line.call(
         "nameHost",
-        { tunnel, publicKey, target, candidates },
+        { by: key.publicKey, tunnel, publicKey, target, candidates },
         this.#wallClock(),
       );
       if (row !== undefined) return row;
@@ -251,10 +252,7 @@ class WorkerStore implements Store {
   }
 
   /** Turns a decision into a row: "held" by an own `*.x` gets a row of its own too, so that it can be seen and released. */
-  async #insert(
-    decision: Decision,
-    wanted: { readonly host: string; readonly tunnel: string; readonly how: "claimed" | "granted" },
-  ): Promise<HostRow> {
+  async #insert(decision: Decision, wanted: Calls["insertHost"]["body"]): Promise<HostRow> {
     if (decision === "notGranted") throw notGranted(wanted.host);
     if (decision === "taken") throw taken(wanted.host);
     const held = this.snapshot.host(wanted.host);

@@ -2,7 +2,7 @@
 import { randomUUID } from "node:crypto";
 import { parsePattern } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
-import { decideClaim, isWithinScope, type NameRules } from "../route/index.ts";
+import { decideClaim, isFreeFor, isWithinScope, type NameRules } from "../route/index.ts";
 import { assertBetween, canonicalPattern, canonicalScope, notGranted } from "./asked.ts";
 import { taken } from "./hostnames.ts";
 import { isName } from "./labels.ts";
@@ -38,6 +38,8 @@ export class WorkerTunnels implements TunnelChanges {
     // A repeat of a call whose answer was lost finds its names held by the tunnel it made.
     const known = this.#snapshot.key(publicKey)?.owner;
     const id = known?.kind === "tunnel" ? known.id : randomUUID();
+    const isRepeat = this.#snapshot.findTunnel(name)?.id === id;
+    if (!isRepeat && !isFreeFor(this.#rules, name, scope)) throw nameKept(name);
     const hosts = order.hosts.map((text) => {
       const host = canonicalPattern(text);
       const decision = decideClaim(this.#snapshot, this.#rules, { tunnel: id, name, scope, host });
@@ -86,6 +88,14 @@ export class WorkerTunnels implements TunnelChanges {
   #scopeOf(by: Uint8Array): readonly string[] {
     return this.#snapshot.key(by)?.scope ?? [];
   }
+}
+
+function nameKept(name: string): TunlError {
+  return new TunlError(
+    "NAME_TAKEN",
+    `The name "${name}" is kept for a tunnel with names that this account may not claim`,
+    { hint: "Choose another name, or ask the edge's owner for a line made with --name" },
+  );
 }
 
 function badName(name: string): TunlError {

@@ -81,6 +81,21 @@ describe("hostnames", () => {
     expect(below.map((overlap) => overlap.status)).toEqual(["fulfilled", "rejected"]);
   });
 
+  test("are not claimed by a key that was revoked while the claim waited for the disk", async () => {
+    using directory = new Directory();
+    await using store = await open(directory.path);
+    const one = await join(store);
+    const owner = { kind: "tunnel", id: one.tunnel } as const;
+    const [revoked, ...claims] = [
+      store.revokeKey(owner, one.keyId),
+      refusalOf(store.claimHost(one, "late.example.com")),
+      refusalOf(store.randomHost(one, "http://localhost:1")),
+    ] as const;
+    await revoked;
+    for (const claim of claims) expect(await claim).toMatchObject({ code: "NOT_ALLOWED" });
+    expect([...store.snapshot.hosts]).toEqual([]);
+  });
+
   test("outside of the key's scope are not granted", async () => {
     using directory = new Directory();
     await using store = await open(directory.path);

@@ -4,9 +4,18 @@ import { NameKeeper } from "../../../src/edge/name-keeper.ts";
 import { type FixedGrant, Registry } from "../../../src/edge/route/index.ts";
 import { openStore, type Store } from "../../../src/edge/store/index.ts";
 import { Deadlines } from "../../../src/deadlines.ts";
+import { generateKey } from "../../../src/identity/index.ts";
 import type { LogRecord } from "../../../src/log.ts";
 import { Account } from "./account.ts";
-import { type Clock, Directory, makeClock, makeLog, optionsFor, refusalOf } from "./fixture.ts";
+import {
+  type Clock,
+  Directory,
+  makeClock,
+  makeLog,
+  optionsFor,
+  refusalOf,
+  TUNNEL_CODE,
+} from "./fixture.ts";
 
 const DAY_MS = 86_400_000;
 
@@ -96,6 +105,40 @@ describe("fixed grants", () => {
       how: "granted",
       isFixed: true,
     });
+  });
+
+  test("are not got by the name of a tunnel with a line for other names", async () => {
+    using directory = new Directory();
+    await using store = await openWith(directory.path, { fixed });
+    const bob = await Account.login(store, ["bob.example.com"], "bob");
+    expect(await refusalOf(bob.create("mine"))).toMatchObject({ code: "NAME_TAKEN" });
+    const join = async (scope: readonly string[], name?: string): Promise<string> => {
+      const { code } = await store.createCode({
+        ...TUNNEL_CODE,
+        ...{ scope, makes: { kind: "tunnel", name } },
+      });
+      const { publicKey } = generateKey();
+      const wish = { kind: "tunnel", name: "Mine", label: "laptop" } as const;
+      const outcome = await store.enrol({ publicKey, code, ...wish });
+      return outcome.state === "enrolled" ? outcome.name : outcome.reason;
+    };
+    expect(await join(["bob.example.com"])).toBe("mine-2");
+    await store.fixHosts();
+    expect(namesOf(store)).toEqual([]);
+    // Who gave the line its name has decided.
+    expect(await join(["bob.example.com"], "mine")).toBe("mine");
+    await store.fixHosts();
+    expect(namesOf(store)).toEqual(["*.dev.example.com", "example.org", "www.example.com"]);
+  });
+
+  test("come with the name of a tunnel where the line of an account allows all of them", async () => {
+    using directory = new Directory();
+    const own = [{ tunnel: "bobs", hosts: ["bob.example.com", "*.b.example.com"] }];
+    await using store = await openWith(directory.path, { fixed: own });
+    const bob = await Account.login(store, ["bob.example.com", "*.b.example.com"], "bob");
+    await bob.create("bobs");
+    await store.fixHosts();
+    expect(namesOf(store)).toEqual(["*.b.example.com", "bob.example.com"]);
   });
 
   test("take nothing from a tunnel that has the name: that is told, and stays", async () => {

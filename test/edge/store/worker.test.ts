@@ -142,7 +142,8 @@ describe("changes", () => {
     state.run("createCode", { ...order, hash: codeHash }, 1);
     const before = state.run("listAudit", { limit: 9 }, 1).value;
     // The tunnel's row is written before the key's, whose length the schema then refuses.
-    const body = { codeHash, kind: "tunnel", name: "home", label: "laptop" } as const;
+    const wish = { kind: "tunnel", name: "home", label: "laptop" } as const;
+    const body = { ...wish, codeHash, kept: [] };
     expect(() => state.run("enrol", { ...body, publicKey: new Uint8Array(31) }, 1)).toThrow(
       /BUG: .*CHECK/,
     );
