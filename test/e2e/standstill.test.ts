@@ -11,9 +11,10 @@ import { within } from "../within.ts";
 import { App, CAN_RUN, startConnector, TestEdge, Tunnel } from "./rig.ts";
 
 const STOP_MS = 5_000;
-const BODY_BYTES = 12_000_000;
+/** More than both ends and the kernels between them hold: a visitor reads on while the connector stands still. */
+const BODY_BYTES = 40_000_000;
 /** So slow that the body is under way when the process stops, and still after it. */
-const RATE = "4M";
+const RATE = "8M";
 const BEGUN_BYTES = 1_000_000;
 
 /** Silence after which a link is lost, and how much later both ends have said so. */
