@@ -1,5 +1,5 @@
 // This file is a call that a command makes to an edge: a link of its own, one question, the answer, the end. http.md §5.4.
-import { once } from "node:events";
+import type { Socket } from "node:net";
 import { Deadlines } from "../deadlines.ts";
 import { TunlError } from "../errors.ts";
 import { type CallBody, openCall } from "../exchange/index.ts";
@@ -112,7 +112,7 @@ async function ask({ link, call, owner, deadlines }: Asking): Promise<CallBody> 
       fault: (error) => reject(error),
     },
   );
-  const gone = once(link.socket, "close");
+  const gone = closed(link.socket);
   const deadline = deadlines.schedule(timeoutMs, () =>
     fail(unanswered(`The edge did not answer ${name} within ${timeoutMs / 1_000} s`)),
   );
@@ -138,6 +138,14 @@ async function ask({ link, call, owner, deadlines }: Asking): Promise<CallBody> 
     await gone;
     end.cancel();
   }
+}
+
+/** Resolves when the socket is closed, also by an error: what that means for the call is the session's to say. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    if (socket.closed) resolve();
+    else socket.once("close", () => resolve());
+  });
 }
 
 const SILENT = {

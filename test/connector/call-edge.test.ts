@@ -159,6 +159,20 @@ describe("callEdge", () => {
     expect(await failure(ask("revoked"))).toMatchObject({ code: "KEY_REFUSED" });
   });
 
+  test("a reset behind the answer takes nothing back, and one in place of it is a link that broke", async () => {
+    desk.answers = {
+      done: (call) => {
+        call.result("", { done: true });
+        // Behind the batch that carries the answer.
+        const socket = desk.sockets.at(-1);
+        setTimeout(() => socket?.resetAndDestroy(), 5);
+      },
+      reset: () => void desk.sockets.at(-1)?.resetAndDestroy(),
+    };
+    expect(await ask("done")).toEqual({ done: true });
+    expect(await failure(ask("reset"))).toMatchObject({ code: "EDGE_UNREACHABLE" });
+  });
+
   test("whoever asked may give the call up, before the dial and after it", async () => {
     const abort = new AbortController();
     desk.answers = { slow: () => abort.abort() };
