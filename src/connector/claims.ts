@@ -58,9 +58,10 @@ export class Claims {
     const isNameless = wanted.length === 0 && !this.#hasFile;
     const random = isNameless ? (ingress.rules[0]?.service.url ?? "") : "";
     this.#calls = new Set();
-    this.#answers = new Answers(wanted.length + (random === "" ? 0 : 1), this.#hasFile);
+    const wish = { hosts: wanted, random };
+    this.#answers = new Answers(countOf(wish), this.#hasFile);
     this.#options.routes.begin();
-    this.#ask(session, this.#calls, { hosts: wanted, random });
+    this.#ask(session, this.#calls, wish);
   }
 
   /** The names are served no more. Resolves when the edge has taken notice, or the session is over. */
@@ -82,6 +83,17 @@ export class Claims {
     };
     /** What the edge could not give now. */
     const refused: string[] = [];
+    const again = (): Wish => {
+      // What is refused from now on is asked for again after a time of its own.
+      const names = refused.splice(0);
+      // A call that serves nothing would be one more each time.
+      if (names.length === countOf(wish) && calls.size > 1) {
+        calls.delete(call);
+        void call.withdraw();
+      }
+      const isRandom = wish.random !== "" && names.includes(wish.random);
+      return isRandom ? wish : { hosts: names, random: "" };
+    };
     const call = announce(
       session,
       { ...wish, rest: this.#hasFile },
@@ -98,16 +110,7 @@ export class Claims {
           routes.refused(host, error);
           if (!error.retryable || code === UNPROVEN) return;
           refused.push(host);
-          if (refused.length > 1) return;
-          askLater(refusedMs, () => {
-            // A call that serves nothing would be one more each time.
-            if (refused.length === wish.hosts.length && calls.size > 1) {
-              calls.delete(call);
-              void call.withdraw();
-            }
-            const isRandom = wish.random !== "" && refused.includes(wish.random);
-            return isRandom ? wish : { hosts: refused, random: "" };
-          });
+          if (refused.length === 1) askLater(refusedMs, again);
         },
         certificate: (...told) => routes.certificate(...told),
         notice: (text) => events.notice(text),
@@ -119,6 +122,11 @@ export class Claims {
     );
     calls.add(call);
   }
+}
+
+/** Names that are asked for. */
+function countOf({ hosts, random }: Wish): number {
+  return hosts.length + (random === "" ? 0 : 1);
 }
 
 /** Names of rules, in their order; a rule for every host has none. */

@@ -49,14 +49,12 @@ class Edge {
   };
 
   /** Answers the last call. */
-  answer(host: string, code: string): void {
+  answer(host: string, code: string, call = this.asked.at(-1)): void {
     const state = code === "" ? "granted" : "failed";
     const body = { host, state, code, text: "", url: `https://${host}` };
-    this.asked
-      .at(-1)
-      ?.edge.bytes(
-        encodeMessage("event", { name: "host", body: Buffer.from(JSON.stringify(body)) }),
-      );
+    call?.edge.bytes(
+      encodeMessage("event", { name: "host", body: Buffer.from(JSON.stringify(body)) }),
+    );
   }
 
   /** Calls that were not ended by the connector. */
@@ -169,6 +167,34 @@ describe("asked for again", () => {
     edge.answer("http://localhost:8000", "STORE_FAILED");
     await eventually("another call", () => edge.asked.length === 2);
     expect(edge.asked[1]).toMatchObject({ hosts: [], random: "http://localhost:8000" });
+  });
+
+  test("a random name, round after round, with two calls at most", async () => {
+    const edge = new Edge();
+    const { claims } = claimsOf([""]);
+    claims.begin(edge.session, "d.org");
+    for (let round = 1; round <= 5; round++) {
+      await eventually("another call", () => edge.asked.length === round);
+      expect(edge.stillOpen.length).toBeLessThanOrEqual(2);
+      edge.answer("http://localhost:8000", "STORE_FAILED");
+    }
+  });
+
+  test("what the edge cannot give any more, after it could not give something else", async () => {
+    const edge = new Edge();
+    const { claims } = claimsOf(["a.org", "b.org", ""], FILE);
+    claims.begin(edge.session, "d.org");
+    const [first] = edge.asked;
+    edge.answer("a.org", "STORE_FULL");
+    edge.answer("b.org", "");
+    await eventually("another call", () => edge.asked.length === 2);
+    edge.answer("b.org", "STORE_FULL", first);
+    await eventually("one more", () => edge.asked.length === 3);
+    expect(edge.asked.map(({ hosts }) => hosts)).toEqual([
+      ["a.org", "b.org"],
+      ["a.org"],
+      ["b.org"],
+    ]);
   });
 
   test("everything, when the call ended and the session did not", async () => {
