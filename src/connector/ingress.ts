@@ -18,7 +18,7 @@ export function catchAll<Service>(service: Service): Rule<Service> {
   return { hostname: "", path: undefined, allowAmbiguousPaths: false, service };
 }
 
-/** What became of a request. `number` counts rules from 1, as the user does. */
+/** What became of a request. `number` counts rules from 0, as `tunl ingress rule` does. */
 export interface Found<Service> {
   readonly service: Service;
   readonly number: number;
@@ -44,7 +44,7 @@ export class Ingress<Service> {
     this.#entries = rules.map((rule, index) => ({
       takes: hostTest(rule.hostname),
       rule,
-      found: { service: rule.service, number: index + 1 },
+      found: { service: rule.service, number: index },
     }));
   }
 

@@ -33,7 +33,7 @@ describe.skipIf(!CAN_RUN)("access log", () => {
       edge.process.event("request"),
     ]);
     // Which rule and which service is the connector's to know.
-    const service = { service: `http://localhost:${app.port}`, rule: 1 };
+    const service = { service: `http://localhost:${app.port}`, rule: 0 };
     for (const [line, more] of [[inside, service] as const, [outside, {}] as const]) {
       const { time, level, event, ms, tunnel: name, ...rest } = line;
       expect(Object.keys(line).slice(3)).toEqual([

@@ -324,7 +324,7 @@ ingress:
       await get("app", "/echo/api");
       expect(await connector.event("request", { after })).toMatchObject({
         service: `http://localhost:${ports.api}`,
-        rule: 1,
+        rule: 0,
       });
     });
 

@@ -64,13 +64,13 @@ export function judgeOrigin(
   )
     judge.warn(
       "NO_EFFECT",
-      `ipRules has no effect: rule ${number} is neither socks-proxy nor bastion`,
+      `ipRules has no effect: rule #${number} is neither socks-proxy nor bastion`,
       ipRules.nameSpan,
     );
   if (service?.kind === "socks" && origin.options.ipRules.length === 0)
     judge.warn(
       "NO_IP_RULES",
-      `Rule ${number} has no ipRules: socks-proxy dials nothing without one`,
+      `Rule #${number} has no ipRules: socks-proxy dials nothing without one`,
       found.get("service")?.nameSpan,
     );
 }

@@ -23,7 +23,7 @@ const NO_JWT = {
 } as const;
 
 export const ACCESS: KeyMap = {
-  name: "access",
+  name: "originRequest.access",
   isStrict: true,
   rows: [
     {

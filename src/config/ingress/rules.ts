@@ -67,14 +67,13 @@ export function readRules(judge: Judge, tree: Tree, defaults: OriginDraft): read
 function readRule(
   judge: Judge,
   tree: Tree,
-  index: number,
+  number: number,
   defaults: OriginDraft,
 ): { draft: RuleDraft; placed: Placed } | undefined {
-  const number = index + 1;
   if (tree.kind !== "map") {
     judge.error(
       "NOT_A_MAP",
-      `Rule ${number} holds no keys, expected a map such as  - service: http_status:404`,
+      `Rule #${number} holds no keys, expected a map such as  - service: http_status:404`,
       tree.span,
     );
     return undefined;
@@ -115,15 +114,15 @@ function judgeOrder(judge: Judge, places: readonly Placed[]): void {
   if (first !== -1 && first < last) {
     const dead =
       last - first === 1
-        ? `rule ${last + 1}`
+        ? `rule #${last}`
         : last - first === 2
-          ? `rules ${last} and ${last + 1}`
-          : `rules ${first + 2} to ${last + 1}`;
+          ? `rules #${last - 1} and #${last}`
+          : `rules #${first + 1} to #${last}`;
     judge.error(
       "DEAD_RULES",
-      `Rule ${first + 1} matches every host, ${dead} can never be reached`,
+      `Rule #${first} matches every host, ${dead} can never be reached`,
       places[first]?.span,
-      `Move rule ${first + 1} to the end`,
+      `Move rule #${first} to the end`,
     );
     return;
   }
@@ -179,7 +178,7 @@ function pathOf(judge: Judge, found: Found | undefined, number: number): string 
     if (!(error instanceof TunlError)) throw error;
     judge.error(
       "EXPRESSION_INVALID",
-      `path of rule ${number} is no RE2 expression: ${error.message}`,
+      `path of rule #${number} is no RE2 expression: ${error.message}`,
       found.tree.span,
       adviceOf(text),
     );
@@ -210,7 +209,7 @@ function serviceOf(
     if (found.has("origins")) return undefined;
     judge.error(
       "SERVICE_MISSING",
-      `Rule ${number} has no service, expected one such as http://localhost:8000`,
+      `Rule #${number} has no service, expected one such as http://localhost:8000`,
       span,
     );
     return undefined;
