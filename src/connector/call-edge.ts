@@ -1,27 +1,18 @@
 // This file is a call that a command makes to an edge: a link of its own, one question, the answer, the end. http.md §5.4.
-import type { Socket } from "node:net";
 import { Deadlines } from "../deadlines.ts";
 import { TunlError } from "../errors.ts";
 import { type CallBody, openCall } from "../exchange/index.ts";
 import type { Credentials } from "../identity/index.ts";
-import {
-  type ConnectedLink,
-  DEFAULT_PARAMETERS,
-  ProcessBudget,
-  Session,
-  SESSION_CODES,
-  sessionCodeName,
-} from "../session/index.ts";
+import { type ConnectedLink, sessionCodeName } from "../session/index.ts";
 import type { Lookup } from "./addresses.ts";
 import { linkEdge } from "./edge-link.ts";
+import { endErrand, errandSession } from "./errand-session.ts";
 import { type KeyOwner, refusedError } from "./refusal.ts";
 
 export type { CallBody };
 
 /** A call that touches memory and one transaction; those that wait for others say how long. */
 const ANSWER_MS = 30_000;
-/** How long the end of the session may take to leave, ms. */
-const CLOSE_MS = 500;
 /** Codes of product.md §8; anything else is no answer of an edge. */
 const CODE = /^[A-Z][A-Z0-9_]{1,63}$/;
 
@@ -92,27 +83,13 @@ async function ask({ link, call, owner, deadlines }: Asking): Promise<CallBody> 
   // It may fail before the `await` below is reached.
   promise.catch(() => undefined);
   const fail = (error: TunlError): void => reject(error);
-  const session = new Session(
-    {
-      side: "connector",
-      local: { ...DEFAULT_PARAMETERS.connector, resumeMs: 0, software: `tunl ${call.version}` },
-      remote: link.parameters,
-      trace: SILENT,
-      budget: new ProcessBudget(),
-      isTuning: false,
+  const session = errandSession(link, call.version, {
+    closed: ({ remote, code: number, message }) => {
+      const code = remote ? sessionCodeName(number) : undefined;
+      fail(code === "REVOKED" ? refusedError(code, owner) : cut(name, code ?? message));
     },
-    {
-      // The edge opens streams for visitors; this end serves none.
-      accept: () => undefined,
-      status: (status) => {
-        if (status.name !== "closed") return;
-        const code = status.remote ? sessionCodeName(status.code) : undefined;
-        fail(code === "REVOKED" ? refusedError(code, owner) : cut(name, code ?? status.message));
-      },
-      fault: (error) => reject(error),
-    },
-  );
-  const gone = closed(link.socket);
+    fault: (error) => reject(error),
+  });
   const deadline = deadlines.schedule(timeoutMs, () =>
     fail(unanswered(`The edge did not answer ${name} within ${timeoutMs / 1_000} s`)),
   );
@@ -132,28 +109,9 @@ async function ask({ link, call, owner, deadlines }: Asking): Promise<CallBody> 
   } finally {
     deadline.cancel();
     signal?.removeEventListener("abort", onAbort);
-    if (!session.isClosed) session.close(SESSION_CODES.NO_ERROR.code, "The call is over");
-    // CLOSE leaves with the next batch; a peer that does not take it is not waited for.
-    const end = deadlines.schedule(CLOSE_MS, () => link.socket.destroy());
-    await gone;
-    end.cancel();
+    await endErrand(session, link, deadlines, "The call is over");
   }
 }
-
-/** Resolves when the socket is closed, also by an error: what that means for the call is the session's to say. */
-function closed(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    if (socket.closed) resolve();
-    else socket.once("close", () => resolve());
-  });
-}
-
-const SILENT = {
-  link: () => undefined,
-  stream: () => undefined,
-  dropped: () => undefined,
-  violation: () => undefined,
-};
 
 /** What the edge answered in place of a result; texts come from it, and are bounded by the body they stand in. */
 function refusal(name: string, code: string, body: CallBody): TunlError {

@@ -2,6 +2,8 @@
 import { Deadlines } from "../deadlines.ts";
 import type { AccountCredentials, EdgeDirectory, JoinLine } from "../identity/index.ts";
 import { type ErrandLink, type ErrandOptions, linkEdge } from "./edge-link.ts";
+import { endErrand, errandSession } from "./errand-session.ts";
+import type { ConnectedLink } from "../session/index.ts";
 import { readReady, type Ready } from "./ready.ts";
 import { refusalCode, refusedLine } from "./refusal.ts";
 import { fitName } from "./wished-name.ts";
@@ -70,8 +72,7 @@ export async function enrolAccount(
     if (isRefused && prepared.state === "pending") await directory.discard(prepared.pending);
     throw error;
   }
-  // Nothing is asked over this link: the edge sees it end.
-  linked.link.socket.destroy();
+  await hangUp(linked.link, enrolment.version, deadlines);
   onEdge();
   const ready = readReady(linked.link.application);
   const credentials =
@@ -80,4 +81,16 @@ export async function enrolAccount(
       : await directory.complete(prepared.pending, { kind: "account", keyId: ready.keyId }, now);
   await directory.rememberAddress(linked.address);
   return { credentials: credentials as AccountCredentials, ready };
+}
+
+/** Nothing is asked over this link. How it ends changes nothing any more: the edge has taken the key. */
+async function hangUp(link: ConnectedLink, version: string, deadlines: Deadlines): Promise<void> {
+  let fault: unknown;
+  const session = errandSession(link, version, {
+    closed: () => undefined,
+    fault: (error) => (fault = error),
+  });
+  session.attach(link.link, link);
+  await endErrand(session, link, deadlines, "The login is over");
+  if (fault !== undefined) throw fault;
 }
