@@ -79,6 +79,7 @@ export const EVENTS = {
   saved: { about: "A file was written", fields: ["path", "keyId"] },
   removed: { about: "A file that opens nothing any more is gone", fields: ["path"] },
   created: { about: "A tunnel was made", fields: ["id", "keyId"] },
+  exists: { about: "The tunnel was made on this machine before", fields: ["id", "keyId"] },
   granted: { about: "A tunnel got a name", fields: ["host"] },
   deleted: {
     about: "A tunnel is gone, its keys and names with it",

@@ -18,11 +18,14 @@ export default command("tunnel create", async (invocation) => {
   const name = invocation.positionals[0] as string;
   await withProgress(options.log, async ({ log }) => {
     const account = await findAccount(options);
-    const { credentials, path, hosts } = await createTunnel(options, account, name);
+    const { credentials, path, hosts, isOld } = await createTunnel(options, account, name);
     const { tunnel: id, keyId } = credentials;
-    log.info("created", `${credentials.name} ${id}`, { tunnel: credentials.name, id, keyId });
+    const shown = showPath(path, options.home);
+    const fields = { tunnel: credentials.name, id, keyId };
+    if (isOld) log.info("exists", `${name} ${id} already, its key is in ${shown}`, fields);
+    else log.info("created", `${credentials.name} ${id}`, fields);
     for (const host of hosts) log.info("granted", `${host} to ${name}`, { host, tunnel: name });
-    log.info("saved", `${showPath(path, options.home)} (keep it secret)`, { path, keyId });
+    if (!isOld) log.info("saved", `${shown} (keep it secret)`, { path, keyId });
     if (options.isJson)
       await printJson({ id, name: credentials.name, keyId, hosts, credentials: path });
   });
@@ -32,6 +35,8 @@ interface Created {
   readonly credentials: TunnelCredentials;
   readonly path: string;
   readonly hosts: readonly string[];
+  /** An earlier run of the command made it, on this machine. */
+  readonly isOld: boolean;
 }
 
 /** The key is on disk before the call leaves and becomes credentials after the answer; any step may be the last, and be repeated. */
@@ -53,7 +58,8 @@ async function createTunnel(
     const key = Buffer.from(own.key.publicKey).toString("base64url");
     const made = readAnswer(await create(key));
     await directory.forgetPending(own.key);
-    return { credentials: own, path: file ?? directory.pathOf(own.tunnel), hosts: made.hosts };
+    const path = file ?? directory.pathOf(own.tunnel);
+    return { credentials: own, path, hosts: made.hosts, isOld: true };
   }
   // Another account would not get what this one made: its errand is another one.
   const errand = `create ${fingerprintOf(asker.key.publicKey)} ${name}`;
@@ -65,7 +71,7 @@ async function createTunnel(
   else await writeKeyFile(file, credentials);
   await directory.adoptTunnel(made.id);
   await directory.discard(kept.pending);
-  return { credentials, path, hosts: made.hosts };
+  return { credentials, path, hosts: made.hosts, isOld: false };
 }
 
 /** The same command again: the credentials it wrote, if the edge still has that tunnel. @throws TunlError `FILE_EXISTS`. */

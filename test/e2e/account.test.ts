@@ -78,7 +78,12 @@ describe.skipIf(!IS_BUILT)("accounts", () => {
 
   test("login, create, list, info, connect, rotate, delete", async () => {
     using home = new Machine();
+    const seen = edge.process.lineCount;
     const line = await login(home);
+    // It hangs up with CLOSE: nothing was lost.
+    const left = await edge.process.event("disconnected", { after: seen });
+    expect(left["msg"]).toContain("The login is over");
+    expect(edge.process.output).not.toContain("link.lost");
     expect(home.files()).toEqual(["account.json", "edge.json"]);
     // The same line again means the same key.
     await home.does("login", line);
@@ -93,6 +98,9 @@ describe.skipIf(!IS_BUILT)("accounts", () => {
     const before = home.credentials(id);
     // Again: the same tunnel, the same key, nothing new on the disk.
     expect((await home.asks("tunnel", "create", "life"))["id"]).toBe(id);
+    const { stderr: again } = await home.tries("tunnel", "create", "life");
+    expect(again).toContain(`exists       life ${id} already, its key is in ~/`);
+    expect(again).not.toContain("created");
     expect(home.credentials(id)).toEqual(before);
     expect(home.files()).toEqual([`${id}.json`, "account.json", "edge.json"].toSorted());
 
