@@ -173,7 +173,7 @@ function hintOf(host: string, code: string, ruledBy: string | undefined): string
   if (code === "HOSTNAME_TAKEN")
     return ruledBy !== undefined
       ? "Rules with this name answer nothing: choose another name"
-      : "Choose another --name or --host";
+      : "Choose another --name or --host, or ask the edge's owner for a line of the tunnel that has it: tunl edge invite --name TUNNEL";
   if (code === "HOSTNAME_LIMIT")
     return "Serve fewer names, or join as another tunnel with a new line of tunl edge invite";
   if (code === "HOSTNAME_NOT_PROVEN")
@@ -181,5 +181,5 @@ function hintOf(host: string, code: string, ruledBy: string | undefined): string
   if (ruledBy !== undefined)
     return `Rules with this name answer nothing until it is granted: tunl route dns ${ruledBy} ${host}, or on the edge tunl edge grant ${ruledBy} ${host}`;
   // The edge's owner may not be able to give it either: reserved labels are told there.
-  return `Choose another name, or ask the edge's owner for a line that allows it: tunl edge invite --host ${host}`;
+  return `Choose another name, or ask the edge's owner for a line that allows it, tunl edge invite --host ${host}, or for the name alone: tunl edge grant TUNNEL ${host}`;
 }

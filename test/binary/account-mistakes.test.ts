@@ -64,7 +64,9 @@ describe.skipIf(!IS_BUILT)("mistakes with accounts", () => {
     const keys = join(me.path, "keys");
     mkdirSync(keys);
     const file = join(keys, "app.json");
-    const [own = ""] = readdirSync(join(me.path, "edges", `${DOMAIN}_${edge.port}`));
+    // Beside it lie account.json and edge.json, in no certain order.
+    const files = readdirSync(join(me.path, "edges", `${DOMAIN}_${edge.port}`));
+    const own = files.find((name) => /^[0-9a-f]{8}-.*\.json$/.test(name)) ?? "";
     const text = readFileSync(join(me.path, "edges", `${DOMAIN}_${edge.port}`, own), "utf8");
     writeFileSync(file, text, { mode: 0o600 });
     const config = join(keys, "config.yml");

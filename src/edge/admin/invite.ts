@@ -3,7 +3,7 @@ import { parsePattern } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import { formatJoinLine } from "../../identity/index.ts";
 import { impossibleScope } from "../route/index.ts";
-import type { CodeOrder } from "../store/index.ts";
+import { assertWhole, type CodeOrder } from "../store/index.ts";
 import type { Call, CallContext } from "./context.ts";
 
 /** What `edge invite` asks for. */
@@ -61,6 +61,7 @@ function madeBy({ store }: CallContext, { name, isAccount }: Invitation): CodeOr
 /** A line for a name that no claim can ever get would fail at the other end, where nobody can mend it. */
 function assertServable(host: string, { domains, reserved }: CallContext): void {
   if (parsePattern(host) === undefined) return; // The store says what is wrong with it.
+  assertWhole(host, domains);
   const reason = impossibleScope({ domains, reserved }, host);
   if (reason === undefined) return;
   throw reason === "bare"

@@ -1,6 +1,7 @@
 // This file is what callers ask of the store, brought into form or refused in words.
 import { formatPattern, parsePattern } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
+import type { NameRules } from "../route/index.ts";
 
 /** Patterns of one scope. */
 const MAX_SCOPE = 64;
@@ -31,8 +32,28 @@ export function canonicalScope(scope: readonly string[]): string[] {
   });
 }
 
-export function notGranted(what: string): TunlError {
-  return new TunlError("HOSTNAME_NOT_GRANTED", `${what} is outside of what this key may claim`, {
-    hint: "Ask the edge's owner for a line with that name: tunl edge invite --host HOST",
+/** Nobody outside of this network reaches a name of one label, which mostly is a name below the domain cut short. @throws TunlError `USAGE`. */
+export function assertWhole(host: string, domains: readonly string[]): void {
+  if (host.includes(".") || domains.includes(host)) return;
+  throw new TunlError("USAGE", `"${host}" is a label alone, expected a whole name`, {
+    hint: `Write ${host}.${domains[0] ?? "example.com"}`,
   });
+}
+
+/** @param tunnel Its name, where it exists already. */
+export function notGranted(host: string, { domains }: NameRules, tunnel = "TUNNEL"): TunlError {
+  return new TunlError("HOSTNAME_NOT_GRANTED", `${host} is outside of what this key may claim`, {
+    hint: host.includes(".")
+      ? `Ask the edge's owner to run tunl edge grant ${tunnel} ${host} there, or for an account that may have it: tunl edge invite --account --scope ${host}`
+      : `Write the whole name, such as ${host}.${domains[0] ?? "example.com"}`,
+  });
+}
+
+/** The scope of a key leaves no room for a random name. */
+export function noRandomName(): TunlError {
+  return new TunlError(
+    "HOSTNAME_NOT_GRANTED",
+    "A random name is outside of what this key may claim",
+    { hint: "Choose one with --name or --host" },
+  );
 }

@@ -122,7 +122,7 @@ export function fixHosts(
 /** The refusal of a name that another tunnel has. */
 export function taken(host: string): TunlError {
   return new TunlError("HOSTNAME_TAKEN", `${host} belongs to another tunnel`, {
-    hint: "Choose another --name or --host, or connect with the key of that tunnel",
+    hint: `Choose another name, or have it taken back first: tunl route delete ${host} by the account that has it, or on the edge tunl edge revoke ${host}`,
   });
 }
 

@@ -8,6 +8,7 @@
  *
  * @module
  */
+export { assertWhole } from "./asked.ts";
 export { openState } from "./state.ts";
 export type { EdgeState } from "./state.ts";
 export { openStore } from "./worker-store.ts";

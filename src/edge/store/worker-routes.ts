@@ -25,7 +25,7 @@ export class WorkerRoutes implements RouteChanges {
     const scope = this.#snapshot.key(by)?.scope ?? [];
     const name = this.#snapshot.tunnel(tunnel)?.name;
     const decision = decideClaim(this.#snapshot, this.#rules, { tunnel, name, scope, host });
-    if (decision === "notGranted") throw notGranted(host);
+    if (decision === "notGranted") throw notGranted(host, this.#rules, name);
     if (decision === "taken") throw taken(host);
     return await this.#line.call("claimRoute", { by, tunnel, host }, this.#wallClock());
   }

@@ -12,7 +12,14 @@ import {
 } from "../route/index.ts";
 import type { Decision, NameStyle } from "../route/index.ts";
 import { Backups, notBackedUp } from "./backups.ts";
-import { assertBetween, canonicalPattern, canonicalScope, notGranted } from "./asked.ts";
+import {
+  assertBetween,
+  assertWhole,
+  canonicalPattern,
+  canonicalScope,
+  noRandomName,
+  notGranted,
+} from "./asked.ts";
 import { taken } from "./hostnames.ts";
 import type {
   AuditRow,
@@ -141,6 +148,7 @@ class WorkerStore implements Store {
   async grantHost(nameOrId: string, text: string): Promise<HostRow> {
     const tunnel = this.#tunnelNamed(nameOrId).id;
     const host = canonicalPattern(text);
+    assertWhole(host, this.#options.rules.domains);
     const decision = decideGrant(this.snapshot, this.#options.rules, tunnel, host);
     return await this.#insert(decision, { by: undefined, host, tunnel, how: "granted" });
   }
@@ -154,7 +162,7 @@ class WorkerStore implements Store {
     const { rules, style } = this.#options;
     const base = randomBase(rules, scope);
     if (style === undefined) throw noRandomNames();
-    if (base === undefined) throw notGranted("A random name");
+    if (base === undefined) throw noRandomName();
     for (let draw = 0; draw < DRAWS; draw++) {
       const candidates = this.#drawCandidates(base, style);
       const row = await this.#line.call(
@@ -253,7 +261,7 @@ class WorkerStore implements Store {
 
   /** Turns a decision into a row: "held" by an own `*.x` gets a row of its own too, so that it can be seen and released. */
   async #insert(decision: Decision, wanted: Calls["insertHost"]["body"]): Promise<HostRow> {
-    if (decision === "notGranted") throw notGranted(wanted.host);
+    if (decision === "notGranted") throw notGranted(wanted.host, this.#options.rules);
     if (decision === "taken") throw taken(wanted.host);
     const held = this.snapshot.host(wanted.host);
     if (held !== undefined && (held.how === "granted" || wanted.how === "claimed")) return held;

@@ -43,7 +43,7 @@ export class WorkerTunnels implements TunnelChanges {
     const hosts = order.hosts.map((text) => {
       const host = canonicalPattern(text);
       const decision = decideClaim(this.#snapshot, this.#rules, { tunnel: id, name, scope, host });
-      if (decision === "notGranted") throw notGranted(host);
+      if (decision === "notGranted") throw notGranted(host, this.#rules);
       if (decision === "taken") throw taken(host);
       return host;
     });
@@ -61,7 +61,8 @@ export class WorkerTunnels implements TunnelChanges {
     const bounds = by === undefined ? [] : this.#scopeOf(by);
     const wished = canonicalScope(hosts);
     for (const host of wished)
-      if (!isWithinScope(this.#rules, bounds, parsePattern(host))) throw notGranted(host);
+      if (!isWithinScope(this.#rules, bounds, parsePattern(host)))
+        throw notGranted(host, this.#rules, this.#snapshot.tunnel(tunnel)?.name);
     const now = this.#wallClock();
     const expiresAt = ttlMs === undefined ? undefined : now + ttlMs;
     const scope = wished.length === 0 ? bounds : wished;

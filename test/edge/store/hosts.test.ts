@@ -30,7 +30,7 @@ describe("hostnames", () => {
     expect(await refusalOf(store.claimHost(two, "app.example.com"))).toMatchObject({
       code: "HOSTNAME_TAKEN",
       message: "app.example.com belongs to another tunnel",
-      hint: "Choose another --name or --host, or connect with the key of that tunnel",
+      hint: "Choose another name, or have it taken back first: tunl route delete app.example.com by the account that has it, or on the edge tunl edge revoke app.example.com",
     });
     expect(await store.releaseHost("app.example.com")).toBe(true);
     expect(await store.releaseHost("app.example.com")).toBe(false);
@@ -94,6 +94,20 @@ describe("hostnames", () => {
     await revoked;
     for (const claim of claims) expect(await claim).toMatchObject({ code: "NOT_ALLOWED" });
     expect([...store.snapshot.hosts]).toEqual([]);
+  });
+
+  test("a label alone is nobody's name: the whole one is told", async () => {
+    using directory = new Directory();
+    await using store = await open(directory.path);
+    const { tunnel } = await join(store);
+    expect(await refusalOf(store.grantHost(tunnel, "app"))).toMatchObject({
+      code: "USAGE",
+      hint: "Write app.example.com",
+    });
+    expect(await refusalOf(store.claimHost(await join(store), "app"))).toMatchObject({
+      code: "HOSTNAME_NOT_GRANTED",
+      hint: "Write the whole name, such as app.example.com",
+    });
   });
 
   test("outside of the key's scope are not granted", async () => {
