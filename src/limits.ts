@@ -27,6 +27,7 @@ export const LIMITS = {
   caRequests: "Requests to a CA that does not do well, in a minute",
   caAnswerTime: "An answer of a CA, whole",
   caAnswerBytes: "Bytes of an answer of a CA",
+  challengeLinger: "A CA that has seen its challenge certificate and does not close",
   orderTime: "An order that a CA leaves pending",
   failedValidations: "Failed validations of one name in an hour",
 

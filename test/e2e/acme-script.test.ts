@@ -169,6 +169,49 @@ describe("ACME by a script", () => {
       "answered with no order",
     ],
     ["an account without an address", "account", () => Response.json({}), "expected a Location"],
+    [
+      "a proof for another name",
+      "authorization",
+      () =>
+        Response.json({
+          ...{ status: "pending", identifier: { type: "dns", value: "\u001b[2Jbank.example.org" } },
+          challenges: [{ type: "http-01", url: "https://ca.test/challenge/0", token: "t" }],
+        }),
+      'wants a proof for "[2Jbank.example.org", which was not ordered',
+    ],
+    [
+      "kinds of challenges without end",
+      "authorization",
+      () =>
+        Response.json({
+          ...{ status: "pending", identifier: { type: "dns", value: NAME } },
+          challenges: [{ type: `${"\u001b".repeat(3)}${"x".repeat(100_000)}` }],
+        }),
+      `The CA offers ${"x".repeat(300)}… for a.example.com`,
+    ],
+    [
+      "an order with a thousand proofs",
+      "order",
+      () =>
+        Response.json(
+          {
+            ...{ status: "pending", finalize: "https://ca.test/finalize/0" },
+            authorizations: Array.from({ length: 1_000 }, () => "https://ca.test/authorization/0"),
+          },
+          { headers: { location: "https://ca.test/order/0" } },
+        ),
+      "wants 1000 proofs for one order",
+    ],
+    [
+      "an address without TLS",
+      "order",
+      () =>
+        Response.json(
+          { status: "ready", finalize: "http://169.254.169.254/latest", authorizations: [] },
+          { headers: { location: "https://ca.test/order/0" } },
+        ),
+      "expected one that begins with https://",
+    ],
     ["a chain that is none", "certificate", () => new Response("hello"), "sent no certificate"],
     [
       "a problem with a terminal's control sequences",

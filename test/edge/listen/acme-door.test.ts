@@ -1,7 +1,14 @@
 // This file is the front door while a CA is at work: visitors wait for a first certificate, the CA gets its challenge certificate, strangers nothing.
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { connect, type ConnectionOptions } from "node:tls";
 import { afterEach, beforeAll, describe, expect, test } from "bun:test";
-import { ChallengeAnswers } from "../../../src/edge/certificates/acme/challenges.ts";
+import {
+  type Challenge,
+  ChallengeAnswers,
+} from "../../../src/edge/certificates/acme/challenges.ts";
+import { reachedLimits } from "../../../src/limits.ts";
+import { within } from "../../within.ts";
 import {
   type Authority,
   type Door,
@@ -118,6 +125,27 @@ describe("front door and ACME", () => {
     expect((await ask(["acme-tls/1", "http/1.1"])).subject).toBe(NAME);
     await shown[Symbol.asyncDispose]();
     expect((await ask(["acme-tls/1"])).subject).toBeUndefined();
+  });
+
+  test("TLS-ALPN-01: whoever has seen the challenge certificate and does not close is cut", async () => {
+    const answers = new ChallengeAnswers(undefined, Date.now);
+    const isExpected = (name: string): boolean => answers.isExpected(name);
+    const { front } = await open({ challenges: { server: answers.createTlsServer(), isExpected } });
+    const challenge = { type: "tls-alpn-01", name: NAME, token: "t", keyAuthorization: "t.t" };
+    await using _shown = await answers.present(
+      challenge as Challenge,
+      new AbortController().signal,
+    );
+    const before = reachedLimits().challengeLinger ?? 0;
+    const stays = connect({
+      ...{ host: "127.0.0.1", port: front.port, servername: NAME, ALPNProtocols: ["acme-tls/1"] },
+      ...{ rejectUnauthorized: false, allowHalfOpen: true },
+    } as ConnectionOptions);
+    stays.on("error", () => undefined);
+    await within(once(stays, "secureConnect"), "the handshake");
+    await until(() => front.size === 0, "the end of the connection");
+    expect(reachedLimits().challengeLinger).toBe(before + 1);
+    stays.destroy();
   });
 
   test("the challenge certificate names the host alone and has the digest in a critical extension (RFC 8737 §3)", async () => {

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { createSecureContext, createServer, type SecureContext, type Server } from "node:tls";
 import { canonicalName } from "../../../address/index.ts";
 import { TunlError } from "../../../errors.ts";
+import { reached } from "../../../limits.ts";
 import { makeChallengeCertificate } from "./alpn-certificate.ts";
 import { CHALLENGE_PROTOCOL } from "./protocol-name.ts";
 
@@ -30,6 +31,9 @@ export interface Challenge {
   /** RFC 8555 §8.1. */
   readonly keyAuthorization: string;
 }
+
+/** Whoever has seen the challenge certificate may take this long to close. */
+const LINGER_MS = 2_000;
 
 const NOTHING: AsyncDisposable = { [Symbol.asyncDispose]: async () => undefined };
 
@@ -75,6 +79,12 @@ export class ChallengeAnswers {
       socket.on("error", () => undefined);
       socket.resume();
       socket.end();
+      // No other deadline holds for it: its owner is nobody.
+      const late = setTimeout(() => {
+        reached("challengeLinger");
+        socket.destroy();
+      }, LINGER_MS);
+      socket.once("close", () => clearTimeout(late));
     });
     server.on("tlsClientError", (_error, socket) => socket.destroy());
     return server;

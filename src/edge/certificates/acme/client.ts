@@ -1,6 +1,6 @@
 // This file is the conversation with one CA: its directory, nonces, signed requests. RFC 8555 §6, §7.1, §7.2.
 import type { AccountKey } from "./jose.ts";
-import { AcmeError, refusedBy } from "./problem.ts";
+import { AcmeError, printable, refusedBy } from "./problem.ts";
 import { SharedWork } from "./shared-work.ts";
 import { type CaReply, type CaTransport, parseJson } from "./transport.ts";
 
@@ -141,7 +141,7 @@ export async function readDirectory(
     newAccount: address("newAccount"),
     newOrder: address("newOrder"),
     renewalInfo: typeof renewalInfo === "string" ? renewalInfo : undefined,
-    termsOfService: typeof termsOfService === "string" ? termsOfService : undefined,
+    termsOfService: typeof termsOfService === "string" ? printable(termsOfService) : undefined,
     isExternalAccountRequired: meta["externalAccountRequired"] === true,
   };
 }

@@ -4,7 +4,13 @@ import { TunlError } from "../../../errors.ts";
 import { reached } from "../../../limits.ts";
 import { type AcmeClient, fieldsOf, locationOf } from "./client.ts";
 import type { Challenge, ChallengeAnswers, ChallengeType } from "./challenges.ts";
-import { AcmeError, type AcmeErrorDetails, failedValidation, readProblem } from "./problem.ts";
+import {
+  AcmeError,
+  type AcmeErrorDetails,
+  failedValidation,
+  printable,
+  readProblem,
+} from "./problem.ts";
 import { type CaReply, parseJson } from "./transport.ts";
 
 export interface OrderOptions {
@@ -43,6 +49,8 @@ export interface Signed {
   readonly challenge: ChallengeType | undefined;
 }
 
+/** Names of one order have one each; a CA that asks for many more has something else in mind. */
+const MAX_AUTHORIZATIONS = 16;
 /** Between two looks at an order, until the CA says otherwise: quick at first, most validations take a second. */
 const LOOK_MS = [100, 250, 500, 1_000, 2_000, 4_000, 8_000, 10_000] as const;
 const LOOK_MAX_MS = 30_000;
@@ -66,8 +74,7 @@ export async function obtain(
   let order = readOrder(created);
   let challenge: ChallengeType | undefined;
   for (const authorization of order.authorizations)
-    challenge =
-      (await authorize(client, answers, authorization, options.types, signal)) ?? challenge;
+    challenge = (await authorize(client, answers, authorization, options, signal)) ?? challenge;
   const proven = await client.fetch(url, "the order", signal);
   order = await settle(client, url, ["ready", "valid"], proven, signal);
   if (order.status === "ready") {
@@ -116,6 +123,10 @@ function readOrder({ text }: CaReply): Order {
     Array.isArray(authorizations) &&
     authorizations.every((url) => typeof url === "string");
   if (!isOrder) throw new AcmeError("The CA answered with no order", { blame: "ca" });
+  if (authorizations.length > MAX_AUTHORIZATIONS) {
+    const text = `The CA wants ${authorizations.length} proofs for one order, at most ${MAX_AUTHORIZATIONS}`;
+    throw new AcmeError(text, { blame: "ca" });
+  }
   return {
     status,
     authorizations,
@@ -148,17 +159,17 @@ async function authorize(
   client: AcmeClient,
   answers: ChallengeAnswers,
   url: string,
-  types: readonly ChallengeType[],
+  { names, types }: OrderOptions,
   signal: AbortSignal,
 ): Promise<ChallengeType | undefined> {
   const first = await client.fetch(url, "an authorization", signal);
-  const { status, name, challenges } = readAuthorization(first);
+  const { status, name, challenges } = readAuthorization(first, names);
   if (status === "valid") return undefined;
   const type = types.find((each) => challenges.some((one) => one["type"] === each));
   const challenge = challenges.find((one) => one["type"] === type);
   const { url: challengeUrl, token } = challenge ?? {};
   if (type === undefined || typeof challengeUrl !== "string" || typeof token !== "string") {
-    const offered = challenges.map((one) => one["type"]).join(", ");
+    const offered = printable(challenges.map((one) => String(one["type"])).join(", "));
     const text = `The CA offers ${offered} for ${name}, and not ${types.join(" or ")}`;
     throw new ChallengeError(text, { blame: "name", challenge: undefined, isValidation: false });
   }
@@ -166,7 +177,7 @@ async function authorize(
   await using _answer = await present(answers, { type, name, token, keyAuthorization }, signal);
   await client.post(challengeUrl, {}, `the challenge of ${name}`, signal);
   await watch(client, url, undefined, signal, (reply) => {
-    const now = readAuthorization(reply);
+    const now = readAuthorization(reply, names);
     if (now.status === "valid") return true;
     if (now.status === "pending" || now.status === "processing") return undefined;
     const failed = now.challenges.find((one) => one["type"] === type);
@@ -201,12 +212,19 @@ interface Authorization {
   readonly challenges: readonly Readonly<Record<string, unknown>>[];
 }
 
-function readAuthorization({ text }: CaReply): Authorization {
+/** @param names Those of the order: records and certificates that prove are made for them and for nothing else. */
+function readAuthorization({ text }: CaReply, names: readonly string[]): Authorization {
   const fields = fieldsOf(parseJson(text));
   const { status, challenges } = fields;
   const { value } = fieldsOf(fields["identifier"]);
   if (typeof status !== "string" || typeof value !== "string" || !Array.isArray(challenges))
     throw new AcmeError("The CA answered with no authorization", { blame: "ca" });
+  if (!names.some((name) => name.replace(/^\*\./, "") === value)) {
+    const asked = printable(value);
+    throw new AcmeError(`The CA wants a proof for "${asked}", which was not ordered`, {
+      blame: "ca",
+    });
+  }
   return { status, name: value, challenges: challenges.map(fieldsOf) };
 }
 

@@ -111,8 +111,8 @@ const HINTS: Readonly<Record<string, string>> = {
   userActionRequired: "The CA has new terms of service: start the edge with --agree-tos",
 };
 
-/** Control characters of a stranger's text never reach a terminal. */
-function printable(text: string): string {
+/** Control characters of a stranger's text never reach a terminal, and no more of it than helps. */
+export function printable(text: string): string {
   const clean = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, " ").trim();
   return clean.length > MAX_DETAIL ? `${clean.slice(0, MAX_DETAIL)}…` : clean;
 }

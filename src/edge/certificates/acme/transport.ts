@@ -1,7 +1,7 @@
 // This file is one request to a CA and its answer: budget, roots, time-out, bound of the body, the clock of the CA. RFC 8555 §6.1.
 import { reached } from "../../../limits.ts";
 import { type CaBudget, type Outcome, WINDOW_MS } from "./budget.ts";
-import { AcmeError, type Problem, readProblem, unreachable } from "./problem.ts";
+import { AcmeError, printable, type Problem, readProblem, unreachable } from "./problem.ts";
 
 /** Hands a CA's bytes over; the runtime's own, except in tests that count. */
 export type Fetch = (
@@ -81,6 +81,7 @@ export class CaTransport {
     body: string | undefined,
     signal: AbortSignal,
   ): Promise<CaReply> {
+    assertAddress(url);
     await this.#turn(signal);
     let outcome: Outcome | undefined = "failed";
     try {
@@ -168,6 +169,13 @@ export class CaTransport {
     const theirs = date === null ? Number.NaN : Date.parse(date);
     if (!Number.isNaN(theirs)) this.#skewMs = this.#options.clock() - theirs;
   }
+}
+
+/** Addresses come from the CA: none leads to where there is no TLS, or to no place at all. */
+function assertAddress(url: string): void {
+  if (URL.parse(url)?.protocol === "https:") return;
+  const text = `The CA named "${printable(url)}" as an address, expected one that begins with https://`;
+  throw new AcmeError(text, { blame: "ca" });
 }
 
 /** The CA does well when it says no to a name. */
