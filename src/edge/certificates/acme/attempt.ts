@@ -2,6 +2,7 @@
 import { reached } from "../../../limits.ts";
 import type { HasAddress } from "../../dns/index.ts";
 import type { Ca, Obtained } from "./ca.ts";
+import { waitUnless } from "../source.ts";
 import { CHALLENGE_TYPES, type ChallengeAnswers, type ChallengeType } from "./challenges.ts";
 import type { Line } from "./coverage.ts";
 import { ChallengeError } from "./order.ts";
@@ -39,7 +40,8 @@ export interface Wanted extends Line {
 export async function attempt(wanted: Wanted, options: AttemptOptions): Promise<Obtained> {
   const { id, names, served, signal } = wanted;
   const { ca, allowance } = options;
-  let types = await typesFor(wanted, options);
+  // A provider that does not answer ends no later than the order it was asked for.
+  let types = await waitUnless(typesFor(wanted, options), signal);
   let last: AcmeError | undefined;
   while (types.length > 0) {
     if (!allowance.mayValidate(id)) {
