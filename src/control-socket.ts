@@ -2,7 +2,7 @@
 import { chmodSync, lstatSync, mkdirSync, readdirSync, unlinkSync } from "node:fs";
 import { connect } from "node:net";
 import { basename, dirname, join } from "node:path";
-import { TunlError } from "./errors.ts";
+import { messageOf, TunlError } from "./errors.ts";
 
 /** Largest body of a call, bytes. */
 const BODY_MAX = 65_536;
@@ -62,7 +62,7 @@ export async function serveControlSocket(
     };
   } catch (error) {
     if (error instanceof TunlError) throw error;
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new TunlError(
       "SOCKET_FAILED",
       `Listening on the control socket "${path}" failed: ${reason}`,
@@ -146,7 +146,7 @@ async function answer(request: Request, calls: ControlCalls): Promise<Response> 
       : Response.json(result);
   } catch (error) {
     if (error instanceof TunlError) return refuse(409, error.code, error.message, error.hint);
-    return refuse(500, "INTERNAL", error instanceof Error ? error.message : String(error));
+    return refuse(500, "INTERNAL", messageOf(error));
   }
 }
 

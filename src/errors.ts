@@ -30,6 +30,11 @@ export class TunlError extends Error {
   }
 }
 
+/** What an error says, whoever threw it. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** Throws `BUG: …`: an invariant of ours does not hold. Ends the session or connection it happened in, never the process. */
 export function bug(message: string): never {
   throw new TunlError("BUG", `BUG: ${message}`);

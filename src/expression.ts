@@ -1,6 +1,6 @@
 // This file is path expressions in RE2 syntax, matched in linear time; the only importer of `re2js`. product.md §3.3 item 3, dependencies.md row 3.
 import { RE2JS } from "re2js";
-import { TunlError } from "./errors.ts";
+import { messageOf, TunlError } from "./errors.ts";
 
 /** A compiled expression; holds no state between two tests. */
 export interface Expression {
@@ -26,7 +26,7 @@ export function compileExpression(source: string): Expression {
     const compiled = RE2JS.compile(source);
     return { source, test: (text) => compiled.test(text) };
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw invalid(reason.replace(/^error parsing regexp: /, ""), cause);
   }
 }

@@ -1,6 +1,6 @@
 // This file is configuration files judged without a start: for `ingress validate`, `ingress rule` and `config check`. product.md §2.3, §4.
 import { dirname } from "node:path";
-import { TunlError } from "../errors.ts";
+import { messageOf, TunlError } from "../errors.ts";
 import { parseTree } from "./document.ts";
 import { checkFile, findFile, readText } from "./files.ts";
 import { readConnectorFile } from "./ingress/file.ts";
@@ -222,7 +222,7 @@ function jsonOf(text: string): string {
     JSON.parse(text);
     return text;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
+    const reason = messageOf(cause);
     throw Object.assign(
       usage({
         message: `--rules is no JSON: ${reason}`,

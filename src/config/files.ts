@@ -1,7 +1,7 @@
 // This file is the files that a configuration names: found, read whole, and refused where others may read or write them. product.md §5.
 import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { TunlError } from "../errors.ts";
+import { messageOf, TunlError } from "../errors.ts";
 import { MAX_FILE_BYTES } from "./document.ts";
 import type { Problem } from "./report.ts";
 
@@ -111,5 +111,5 @@ export function reasonOf(error: unknown): string {
   if (code === "EACCES" || code === "EPERM") return "permission denied";
   if (code === "ENOSPC") return "no space left";
   if (code === "EROFS") return "the file system is read-only";
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

@@ -1,7 +1,7 @@
 // This file is one link for one errand: dial, prove, and give up in time; commands ask an edge through it. PROTOCOL §3.1.
 import { randomBytes } from "node:crypto";
 import type { Deadlines } from "../deadlines.ts";
-import { TunlError } from "../errors.ts";
+import { messageOf, TunlError } from "../errors.ts";
 import type { SigningKey } from "../identity/index.ts";
 import {
   type Claim,
@@ -116,7 +116,7 @@ async function attempt(options: ErrandOptions, connectTimeoutMs: number): Promis
 
 function judge(error: unknown, { owner, claim }: ErrandOptions): TunlError {
   if (!(error instanceof TunlError)) {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     return new TunlError("EDGE_UNREACHABLE", message, { cause: error, retryable: true });
   }
   const refused = refusalCode(error);

@@ -1,7 +1,7 @@
 // This file is what keeps one session to one edge alive: dial, prove, attach, wait, again. PROTOCOL §7.6.
 import { randomBytes } from "node:crypto";
 import type { Deadlines } from "../deadlines.ts";
-import { TunlError } from "../errors.ts";
+import { messageOf, TunlError } from "../errors.ts";
 import type { SigningKey } from "../identity/index.ts";
 import {
   type ConnectedLink,
@@ -260,11 +260,7 @@ export class Uplink {
   #judge(error: unknown): TunlError | undefined {
     if (error instanceof RefusedForGood) throw error.refusal;
     if (!(error instanceof TunlError)) {
-      return new TunlError(
-        "EDGE_UNREACHABLE",
-        error instanceof Error ? error.message : String(error),
-        { cause: error, retryable: true },
-      );
+      return new TunlError("EDGE_UNREACHABLE", messageOf(error), { cause: error, retryable: true });
     }
     if (!(error instanceof HandshakeError)) return error;
     if (error.retryAfterMs > 0) this.#backoff.toldToWait(error.retryAfterMs);

@@ -1,4 +1,5 @@
 // This file is where one request goes: to a session that serves its name, or to wait for one; once more where nothing of it was taken. http.md §11, §12.
+import { messageOf } from "../errors.ts";
 import type { NotOpened } from "../exchange/index.ts";
 import { reached } from "../limits.ts";
 import { OPEN_CREDIT_WAIT_MS } from "../session/index.ts";
@@ -144,7 +145,7 @@ export class Dispatch implements Waiter {
     try {
       return this.#request.open(live);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       this.#pipeline.options.log.error("bug", `A request could not be opened: ${message}`);
       this.#request.turnedAway("INTERNAL");
       return "broken";

@@ -1,4 +1,5 @@
 // This file is the sessions of the edge: links that come through the front door, proven, attached, counted, ended. PROTOCOL §3, §8.
+import { messageOf } from "../errors.ts";
 import type { TLSSocket } from "node:tls";
 import {
   type IncomingCall,
@@ -133,7 +134,7 @@ export class Sessions {
         if (error instanceof HandshakeError && STRIKES.has(error.code)) {
           this.#options.onFailedProof(remote.address);
         }
-        const text = error instanceof Error ? error.message : String(error);
+        const text = messageOf(error);
         log.debug("link.refused", text, { visitor: remote.address });
       })
       .finally(() => this.#countPending(source, -1));

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { TunlError } from "../errors.ts";
+import { messageOf, TunlError } from "../errors.ts";
 import type {
   AccountCredentials,
   Credentials,
@@ -283,7 +283,7 @@ export class EdgeDirectory {
       await step();
     } catch (error) {
       if (error instanceof TunlError) throw error;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       throw new TunlError("STATE_UNWRITABLE", `Writing keys in "${this.path}" failed: ${reason}`, {
         cause: error,
         hint: "Make the directory writable for this user and free some space, or choose another with TUNL_HOME",

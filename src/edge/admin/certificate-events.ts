@@ -1,4 +1,5 @@
 // This file is what a caller is told of the certificate of a name: `certificate` events. http.md §5.4.
+import { messageOf } from "../../errors.ts";
 import type { CallBody } from "../../exchange/index.ts";
 import type { CertificateSource } from "../certificates/index.ts";
 import { shortText } from "./body.ts";
@@ -32,5 +33,5 @@ function readyBody(source: CertificateSource, host: string, ms: number): CallBod
 }
 
 function textOf(error: unknown): string {
-  return shortText(error instanceof Error ? error.message : String(error));
+  return shortText(messageOf(error));
 }

@@ -1,6 +1,6 @@
 // This file is the owner's own certificate files as a source, `certificates.mode: files`: watched, and swapped while visitors are served. product.md §7.
 import { stat } from "node:fs/promises";
-import { TunlError } from "../../errors.ts";
+import { messageOf, TunlError } from "../../errors.ts";
 import { isMissing } from "../../identity/index.ts";
 import type { Logger } from "../../log.ts";
 import type { CertificateTable } from "./certificates.ts";
@@ -142,7 +142,7 @@ export class FileSource implements CertificateSource {
   }
 
   #refuse(pair: Pair, error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     pair.looksLeft = AGAIN_LOOKS;
     if (pair.refused === text) return;
     pair.refused = text;

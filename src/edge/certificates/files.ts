@@ -2,7 +2,7 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { open } from "node:fs/promises";
 import { formatPattern, parsePattern } from "../../address/index.ts";
-import { TunlError } from "../../errors.ts";
+import { messageOf, TunlError } from "../../errors.ts";
 import { type Certificate, contextOf } from "./certificates.ts";
 
 /** Paths of one pair: the chain as PEM, leaf first, and the unencrypted private key of the leaf as PEM. */
@@ -68,7 +68,7 @@ async function readPem(path: string, kind: "public" | "secret"): Promise<string>
     }
   } catch (error) {
     if (error instanceof TunlError) throw error;
-    throw refused(`Reading "${path}" failed: ${reasonOf(error)}`, { cause: error });
+    throw refused(`Reading "${path}" failed: ${messageOf(error)}`, { cause: error });
   }
 }
 
@@ -145,10 +145,6 @@ function checkTimes(
 
 function day(time: number): string {
   return new Date(time).toISOString().slice(0, 10);
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function refused(message: string, details: { cause?: unknown; hint?: string } = {}): TunlError {

@@ -1,4 +1,5 @@
 // This file is one visitor's connection speaking HTTP/1.1: requests in, one exchange at a time, responses out. http.md §3.3.
+import { messageOf } from "../../errors.ts";
 import type { Socket } from "node:net";
 import { CONTINUE, Http1Error, REQUEST_LIMITS, type RequestHead } from "../../http1/index.ts";
 import { noteReceived } from "../../garbage.ts";
@@ -394,7 +395,7 @@ export class VisitorConnection
   }
 
   #logBug(error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
+    const message = messageOf(error);
     this.#log.error("visitor", "BUG: serving a visitor failed", { error: message });
   }
 

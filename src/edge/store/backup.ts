@@ -3,7 +3,7 @@ import { Database, SQLiteError } from "bun:sqlite";
 import { randomBytes } from "node:crypto";
 import { closeSync, openSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { TunlError } from "../../errors.ts";
+import { messageOf, TunlError } from "../../errors.ts";
 import { isTemporary } from "../../identity/index.ts";
 import { foundDamaged, isDamage } from "./database.ts";
 import { prepareDirectory, syncDirectory, syncFile } from "./durable.ts";
@@ -97,13 +97,13 @@ function tidy(work: () => void): string | undefined {
     work();
     return undefined;
   } catch (error) {
-    return error instanceof Error ? error.message : String(error);
+    return messageOf(error);
   }
 }
 
 function reasonOf(error: unknown, stateDirectory: string): string {
   const code = error instanceof Error && "code" in error ? error.code : undefined;
   if (code === "ENOSPC" || code === "SQLITE_FULL") return `no space left on ${stateDirectory}`;
-  const text = error instanceof Error ? error.message : String(error);
+  const text = messageOf(error);
   return typeof code === "string" && !text.includes(code) ? `${code} (${text})` : text;
 }

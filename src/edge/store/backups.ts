@@ -1,5 +1,5 @@
 // This file is when backups are made: every hour, when somebody waits for one, and again after a failure. reliability.md §4 item 5.
-import { TunlError } from "../../errors.ts";
+import { messageOf, TunlError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
 import type { Backup } from "./backup.ts";
 import type { BackupName } from "./backup-names.ts";
@@ -122,7 +122,7 @@ export class Backups implements Disposable {
  * @param done What is in force already, such as `Key "home" is revoked`.
  */
 export function notBackedUp(done: string, error: unknown): TunlError {
-  const reason = error instanceof Error ? error.message : String(error);
+  const reason = messageOf(error);
   return new TunlError("NOT_BACKED_UP", `${done}, but the backup of the state failed: ${reason}`, {
     cause: error,
     retryable: true,

@@ -4,7 +4,7 @@ import { Database, SQLiteError } from "bun:sqlite";
 import type { Stats } from "node:fs";
 import { closeSync, openSync, statSync } from "node:fs";
 import { dirname } from "node:path";
-import { TunlError } from "../../errors.ts";
+import { messageOf, TunlError } from "../../errors.ts";
 import { assertPrivate } from "../../identity/index.ts";
 import { syncDirectory } from "./durable.ts";
 import { APPLICATION_ID, migrate, versionOf } from "./migrations.ts";
@@ -148,10 +148,6 @@ export function isDamage(code: string): boolean {
 function codeOf(error: unknown): string {
   if (error instanceof SQLiteError) return error.code ?? `SQLITE error ${error.errno}`;
   return error instanceof Error && "code" in error ? String(error.code) : "unknown failure";
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function statsOf(path: string): Stats | undefined {

@@ -1,4 +1,5 @@
 // This file is the judgement of a database file that nobody writes to: whole or not, how far it got, and what it takes away. reliability.md §4 items 3 and 5.
+import { messageOf } from "../../errors.ts";
 import { Database } from "bun:sqlite";
 import { statSync } from "node:fs";
 import { join } from "node:path";
@@ -38,7 +39,7 @@ export function inspectDatabase(path: string): Inspection {
       };
     return { state: "whole", revision: revisionOf(database) };
   } catch (error) {
-    return { state: "damaged", why: error instanceof Error ? error.message : String(error) };
+    return { state: "damaged", why: messageOf(error) };
   }
 }
 

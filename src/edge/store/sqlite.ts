@@ -21,7 +21,7 @@ import {
 } from "./routes.ts";
 import { Transaction } from "./transaction.ts";
 import { createTunnel, deleteTunnel, shutTunnel } from "./tunnels.ts";
-import { TunlError } from "../../errors.ts";
+import { messageOf, TunlError } from "../../errors.ts";
 
 /** What each call does inside its transaction. */
 const CALLS: {
@@ -173,7 +173,7 @@ function backUpOld(database: Database, directory: string, now: number): void {
   try {
     makeBackup(database, directory, now);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new TunlError(
       "STATE_UNWRITABLE",
       `Backing up the state before this version changes it failed: ${reason}`,

@@ -1,4 +1,5 @@
 // This file is the session core: streams above links as a calculation, without clock, socket or randomness. PROTOCOL §4 to §9.
+import { messageOf } from "../../errors.ts";
 import {
   CLOSE_LINGER_MS,
   type FrameDecoder,
@@ -271,7 +272,7 @@ export class SessionCore {
         this.#fail(error.sessionCode, error.frameType, error.message, now);
       } else {
         // A broken invariant of ours costs this session, never the process.
-        const text = error instanceof Error ? error.message : String(error);
+        const text = messageOf(error);
         this.#fail(SESSION_CODES.INTERNAL_ERROR.code, 0, text, now);
       }
     }

@@ -1,5 +1,5 @@
 // This file is certificates by ACME as a source: it does what the calendar says is due. product.md §7; reliability.md R-18, R-19.
-import { TunlError } from "../../../errors.ts";
+import { messageOf, TunlError } from "../../../errors.ts";
 import { reached } from "../../../limits.ts";
 import type { Logger } from "../../../log.ts";
 import type { HasAddress } from "../../dns/index.ts";
@@ -260,7 +260,9 @@ export class AcmeSource implements CertificateSource {
   #run(work: () => Promise<void>): void {
     const running = work()
       .catch((error: unknown) =>
-        this.#options.log.error("certificate", `BUG: ${textOf(error)}`, { error: String(error) }),
+        this.#options.log.error("certificate", `BUG: ${messageOf(error)}`, {
+          error: String(error),
+        }),
       )
       .finally(() => this.#work.delete(running));
     this.#work.add(running);
@@ -311,7 +313,7 @@ export class AcmeSource implements CertificateSource {
     const { log, ca } = this.#options;
     const now = this.#now();
     const skew = ca.skewMs === 0 ? "" : `; ${describeSkew(ca.skewMs)}`;
-    const text = `${textOf(error)}${skew}`;
+    const text = `${messageOf(error)}${skew}`;
     const after = error instanceof AcmeError ? error.retryAfterMs : undefined;
     this.#schedule.failed(entry.id, text, now, after);
     const next = this.#schedule.view(entry.id, now)?.nextTryAt ?? now;
@@ -348,7 +350,7 @@ export class AcmeSource implements CertificateSource {
       this.#schedule.suggest(entry.id, info, this.#now(), info?.againMs);
     } catch (error) {
       if (entry.stop.signal.aborted) return;
-      log.debug("certificate", `Asking when to renew ${entry.id} failed: ${textOf(error)}`, {
+      log.debug("certificate", `Asking when to renew ${entry.id} failed: ${messageOf(error)}`, {
         name: entry.id,
       });
     } finally {
@@ -383,10 +385,6 @@ export class AcmeSource implements CertificateSource {
   #now(): number {
     return this.#options.clock();
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function clock(time: number): string {

@@ -1,5 +1,5 @@
 // This file is DNS-01 by way of a DNS provider: a TXT record is added, seen at the zone's own servers, and removed. RFC 8555 §8.4.
-import { TunlError } from "../../../errors.ts";
+import { messageOf, TunlError } from "../../../errors.ts";
 import type { Logger } from "../../../log.ts";
 import type { DnsClient, DnsProvider, DnsRecord } from "../../dns/index.ts";
 import type { DnsAnswers } from "./challenges.ts";
@@ -27,7 +27,7 @@ export class ProviderAnswers implements DnsAnswers {
     try {
       return (await provider.zoneOf(bare)) !== undefined;
     } catch (error) {
-      const text = `Asking ${provider.name} for the zone of ${bare} failed: ${textOf(error)}`;
+      const text = `Asking ${provider.name} for the zone of ${bare} failed: ${messageOf(error)}`;
       log.warn("certificate", text, { name: bare });
       return undefined;
     }
@@ -58,12 +58,8 @@ export class ProviderAnswers implements DnsAnswers {
   async #remove(record: DnsRecord): Promise<void> {
     const { provider, log } = this.#options;
     await provider.remove(record).catch((error: unknown) => {
-      const text = `Removing the TXT record of ${record.name} failed: ${textOf(error)}`;
+      const text = `Removing the TXT record of ${record.name} failed: ${messageOf(error)}`;
       log.warn("certificate", text, { name: record.name, hint: "Remove it by hand" });
     });
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

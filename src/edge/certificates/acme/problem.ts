@@ -1,5 +1,5 @@
 // This file is what can go wrong with a CA, in words: problem documents, silence, a clock that is wrong. RFC 8555 §6.7; RFC 7807.
-import { TunlError } from "../../../errors.ts";
+import { messageOf, TunlError } from "../../../errors.ts";
 
 /** Whose affair a failure is: the name's (its DNS, its CAA, a firewall), or the CA's and the way to it. */
 export type Blame = "name" | "ca";
@@ -149,7 +149,7 @@ export function unreachable(host: string, error: unknown, timeoutMs: number): Ac
   }
   if (error instanceof Error && error.name === "TimeoutError")
     return new AcmeError(`The CA at ${host} did not answer within ${timeoutMs / 1_000} s`, details);
-  const words = error instanceof Error ? error.message : String(error);
+  const words = messageOf(error);
   return new AcmeError(`The CA at ${host} cannot be reached: ${words}`, {
     ...details,
     hint: "Is the network of this machine up, and may it dial out to port 443?",

@@ -1,6 +1,6 @@
 // This file is the certificates that are there: served from memory, kept on the disk, read back at the start. reliability.md §4 item 6.
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { TunlError } from "../../../errors.ts";
+import { messageOf, TunlError } from "../../../errors.ts";
 import type { Logger } from "../../../log.ts";
 import { type CertificateTable, contextOf } from "../certificates.ts";
 import { lifeOf } from "./ca.ts";
@@ -46,10 +46,14 @@ export class Shelf {
         log.warn("certificate", text, { name: id });
       }
     } catch (error) {
-      log.warn("certificate", `The stored certificate of ${id} cannot be used: ${textOf(error)}`, {
-        name: id,
-        ...(error instanceof TunlError && { hint: error.hint }),
-      });
+      log.warn(
+        "certificate",
+        `The stored certificate of ${id} cannot be used: ${messageOf(error)}`,
+        {
+          name: id,
+          ...(error instanceof TunlError && { hint: error.hint }),
+        },
+      );
     }
     return undefined;
   }
@@ -100,15 +104,11 @@ export class Shelf {
       await this.#options.storage.save(id, certificate);
     } catch (error) {
       if (this.#served.has(id)) this.#unsaved.add(id);
-      const text = `Storing the certificate of ${id} failed: ${textOf(error)}; it is served from memory and stored later`;
+      const text = `Storing the certificate of ${id} failed: ${messageOf(error)}; it is served from memory and stored later`;
       this.#options.log.warn("certificate", text, {
         name: id,
         hint: "Free space where the state lies",
       });
     }
   }
-}
-
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
