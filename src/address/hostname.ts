@@ -78,6 +78,11 @@ export function formatPattern(pattern: HostPattern): string {
   return pattern.isWildcard ? `*.${pattern.host}` : pattern.host;
 }
 
+/** `x` for `*.x`, every other name as it is. */
+export function withoutWildcard(name: string): string {
+  return name.startsWith("*.") ? name.slice(2) : name;
+}
+
 /** True when canonical `host` lies below canonical `parent`, at any depth; a name is not below itself. */
 export function isBelow(host: string, parent: string): boolean {
   const dot = host.length - parent.length - 1;

@@ -15,6 +15,7 @@ export {
   matchesOneLabel,
   matchesPattern,
   parsePattern,
+  withoutWildcard,
 } from "./hostname.ts";
 export type { Authority, HostPattern } from "./hostname.ts";
 export { formatIp, parseIp, parsePeerIp, sourceKey } from "./ip.ts";

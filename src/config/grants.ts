@@ -1,5 +1,5 @@
 // This file is `grants` of edge.yml: which tunnel has which names as long as the file says so. product.md §3.1; A-08.
-import { formatPattern, isBelow, parsePattern } from "../address/index.ts";
+import { formatPattern, isBelow, parsePattern, withoutWildcard } from "../address/index.ts";
 import type { Tree } from "./document.ts";
 import { nearest } from "./nearest.ts";
 import type { Problem, Span } from "./report.ts";
@@ -121,5 +121,5 @@ function isOverlapping(one: string, other: string): boolean {
 
 function isUnder(host: string, wildcard: string): boolean {
   if (!wildcard.startsWith("*.")) return false;
-  return isBelow(host.startsWith("*.") ? host.slice(2) : host, wildcard.slice(2));
+  return isBelow(withoutWildcard(host), wildcard.slice(2));
 }

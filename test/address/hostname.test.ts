@@ -9,6 +9,7 @@ import {
   matchesOneLabel,
   matchesPattern,
   parsePattern,
+  withoutWildcard,
 } from "../../src/address/index.ts";
 import type { HostPattern } from "../../src/address/index.ts";
 
@@ -155,6 +156,14 @@ describe("hostname", () => {
 });
 
 describe("pattern", () => {
+  test("without its wildcard is the name it is below", () => {
+    expect(["*.a.org", "a.org", "*a.org"].map(withoutWildcard)).toEqual([
+      "a.org",
+      "a.org",
+      "*a.org",
+    ]);
+  });
+
   test("is read and written in one form", () => {
     expect(pattern("*.Example.COM.")).toEqual({ host: "example.com", isWildcard: true });
     expect(formatPattern(pattern("*.Example.com"))).toBe("*.example.com");

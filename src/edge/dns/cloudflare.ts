@@ -1,6 +1,6 @@
 // This file is the provider `cloudflare`: its API, version 4, with a token that may edit the DNS of zones. product.md §6 item 4.
 import { setTimeout as sleep } from "node:timers/promises";
-import { isBelow } from "../../address/index.ts";
+import { isBelow, withoutWildcard } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
 
@@ -101,7 +101,7 @@ export class Cloudflare implements DnsProvider {
   }
 
   async #zoneOf(name: string): Promise<Zone | undefined> {
-    const at = name.startsWith("*.") ? name.slice(2) : name;
+    const at = withoutWildcard(name);
     const now = performance.now();
     if (this.#zones === undefined || this.#zones.until < now) {
       const all = this.#listZones();

@@ -1,5 +1,5 @@
 // This file is the names outside of the edge's domains: served once their proof was seen, looked at daily, suspended when it is gone for a week. product.md §6 item 3; R-20.
-import { isBelow } from "../../address/index.ts";
+import { isBelow, withoutWildcard } from "../../address/index.ts";
 import type { Deadline, Deadlines } from "../../deadlines.ts";
 import type { Logger } from "../../log.ts";
 import type { GrantedNames } from "../certificates/index.ts";
@@ -57,7 +57,7 @@ export class CustomNames implements Disposable {
 
   /** True for a name outside of the domains. */
   isForeign(host: string): boolean {
-    const name = host.startsWith("*.") ? host.slice(2) : host;
+    const name = withoutWildcard(host);
     return this.#options.domains.every((domain) => name !== domain && !isBelow(name, domain));
   }
 

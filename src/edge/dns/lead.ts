@@ -1,4 +1,5 @@
 // This file is how a name comes to lead to the edge: what stands in the DNS, the record to add, who adds it, and the wait until it is seen. product.md §6 item 4.
+import { withoutWildcard } from "../../address/index.ts";
 import { setTimeout as sleep } from "node:timers/promises";
 import { TunlError } from "../../errors.ts";
 import type { Answer, DnsClient } from "./client.ts";
@@ -130,7 +131,7 @@ class Lead {
       });
       return now.proof;
     }
-    const zone = await this.#options.provider?.zoneOf(nameOf(host));
+    const zone = await this.#options.provider?.zoneOf(withoutWildcard(host));
     const records = await this.#wanted(zone);
     if (zone !== undefined) await this.#make(records);
     else await this.#ask(records, now.text);
@@ -152,7 +153,7 @@ class Lead {
     const { host, tunnel, isForeign, proof } = this.#order;
     const { client, domains } = this.#options;
     if (!isForeign) return this.#addressRecords();
-    const apex = zone ?? (await client.authoritative(nameOf(host), this.#signal))?.name;
+    const apex = zone ?? (await client.authoritative(withoutWildcard(host), this.#signal))?.name;
     const isApex = apex === host;
     if (isApex && proof === "cname") {
       throw new TunlError("USAGE", `${host} is the top of its zone, where no CNAME can stand`, {
@@ -203,7 +204,8 @@ class Lead {
 
   async #ask(records: readonly DnsRecord[], text: string): Promise<void> {
     const { host, tell } = this.#order;
-    const zone = (await this.#options.client.authoritative(nameOf(host), this.#signal))?.name;
+    const zone = (await this.#options.client.authoritative(withoutWildcard(host), this.#signal))
+      ?.name;
     for (const record of records)
       tell({ state: "wait", record, text, ...(zone !== undefined && { zone }) });
   }
@@ -262,9 +264,4 @@ function inTheWay(host: string, there: readonly DnsRecord[]): TunlError {
 
 function typeOf(address: string): "A" | "AAAA" {
   return address.includes(":") ? "AAAA" : "A";
-}
-
-/** The name whose zone holds the records of a name or `*.x`. */
-function nameOf(host: string): string {
-  return host.startsWith("*.") ? host.slice(2) : host;
 }

@@ -1,7 +1,7 @@
 // This file is the client: it finds the zone of a name and its servers, and asks each of them itself. product.md §6 item 4; dependencies.md §0 trap 2; R-20.
 import { randomInt } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
-import { isBelow } from "../../address/index.ts";
+import { isBelow, withoutWildcard } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import { reached } from "../../limits.ts";
 import type { Answer, DnsClient, ServerAddress, Zone, ZoneServer } from "./client.ts";
@@ -169,7 +169,7 @@ export class Lookup implements DnsClient {
 
   /** @throws TunlError `DNS_FAILED` where no resolver answers, or none as it should. */
   async #zoneOf(name: string, signal: AbortSignal | undefined): Promise<Zone | undefined> {
-    let at = name.startsWith("*.") ? name.slice(2) : name;
+    let at = withoutWildcard(name);
     let failure: TunlError | undefined;
     for (;;) {
       const message = await this.#resolve(at, "SOA", signal);

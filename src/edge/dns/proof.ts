@@ -1,4 +1,5 @@
 // This file is the proof that whoever owns a name in the DNS wants a tunnel to have it: an alias to the tunnel, or a text with its id. product.md §6 item 3.
+import { withoutWildcard } from "../../address/index.ts";
 import type { Answer, DnsClient } from "./client.ts";
 import type { DnsRecord } from "./provider.ts";
 
@@ -36,7 +37,7 @@ export function aliasRecord(host: string, tunnel: string, domain: string): DnsRe
 
 /** The text that proves where no alias can stand. */
 export function textRecord(host: string, tunnel: string): DnsRecord {
-  const name = host.startsWith("*.") ? host.slice(2) : host;
+  const name = withoutWildcard(host);
   return { name: `_tunl.${name}`, type: "TXT", value: tunnel };
 }
 

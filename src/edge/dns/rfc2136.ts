@@ -1,6 +1,6 @@
 // This file is the provider `rfc2136`: signed updates to the primary server of a zone. RFC 2136; product.md §6 item 4.
 import { randomInt } from "node:crypto";
-import { isBelow, parseIp } from "../../address/index.ts";
+import { isBelow, parseIp, withoutWildcard } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { ServerAddress } from "./client.ts";
 import { Exchanges, formatServer, type Reply } from "./exchange.ts";
@@ -50,7 +50,7 @@ export class Rfc2136 implements DnsProvider {
   }
 
   async zoneOf(name: string): Promise<string | undefined> {
-    let at = name.startsWith("*.") ? name.slice(2) : name;
+    let at = withoutWildcard(name);
     for (;;) {
       const message = await this.#ask(at, "SOA");
       const isAlias = message.answers.some((each) => each.type === "CNAME" && each.name === at);

@@ -1,5 +1,6 @@
 // This file is the rows of hostnames: first come, one tunnel each. The rules that come before stand in route/grants.ts.
 // product.md §6; A-08.
+import { withoutWildcard } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import { assertLives, callerOf } from "./keys.ts";
 import type { Calls, HostRow } from "./records.ts";
@@ -161,7 +162,7 @@ function readHost(transaction: Transaction, host: string): HostRow {
 
 /** True when another tunnel has a `*.x` above the name, or the name is a `*.x` above one of another tunnel. */
 function isOverlapping(transaction: Transaction, host: string, tunnel: string): boolean {
-  const name = host.startsWith("*.") ? host.slice(2) : host;
+  const name = withoutWildcard(host);
   const labels = name.split(".");
   for (let index = 1; index < labels.length; index++) {
     const wildcard = `*.${labels.slice(index).join(".")}`;

@@ -1,5 +1,5 @@
 // This file is the state in memory: what gate and routing read on every handshake and stream. reliability.md §4 item 1; A-08.
-import { isBelow } from "../../address/index.ts";
+import { isBelow, withoutWildcard } from "../../address/index.ts";
 import type { Presence } from "../pipeline.ts";
 import type { HostWatcher } from "../certificates/index.ts";
 import type { GrantView } from "../route/index.ts";
@@ -130,7 +130,7 @@ export class Snapshot implements GrantView, Presence {
 
   hasForeignBelow(parent: string, tunnel: string): boolean {
     for (const row of this.#hosts.values()) {
-      const name = row.host.startsWith("*.") ? row.host.slice(2) : row.host;
+      const name = withoutWildcard(row.host);
       if (row.tunnel !== tunnel && isBelow(name, parent)) return true;
     }
     return false;

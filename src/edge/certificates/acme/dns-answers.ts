@@ -1,4 +1,5 @@
 // This file is DNS-01 by way of a DNS provider: a TXT record is added, seen at the zone's own servers, and removed. RFC 8555 §8.4.
+import { withoutWildcard } from "../../../address/index.ts";
 import { messageOf, TunlError } from "../../../errors.ts";
 import type { Logger } from "../../../log.ts";
 import type { DnsClient, DnsProvider, DnsRecord } from "../../dns/index.ts";
@@ -23,7 +24,7 @@ export class ProviderAnswers implements DnsAnswers {
 
   async serves(name: string): Promise<boolean | undefined> {
     const { provider, log } = this.#options;
-    const bare = name.replace(/^\*\./, "");
+    const bare = withoutWildcard(name);
     try {
       return (await provider.zoneOf(bare)) !== undefined;
     } catch (error) {

@@ -1,4 +1,5 @@
 // This file is how often the validation of a name may fail: three times an hour, whatever it is for. R-19; pure, time is an argument.
+import { withoutWildcard } from "../../../address/index.ts";
 
 const HOUR = 3_600_000;
 /** CAs count failed validations for each name and hour, and so do we, sooner than they do. */
@@ -16,14 +17,16 @@ export class FailedValidations {
 
   /** What an earlier process has tried in vain. */
   remember(failures: Failures): void {
-    for (const [name, times] of failures)
-      this.#times.set(nameOf(name), [...times, ...(this.#times.get(nameOf(name)) ?? [])]);
+    for (const [id, times] of failures) {
+      const name = withoutWildcard(id);
+      this.#times.set(name, [...times, ...(this.#times.get(name) ?? [])]);
+    }
   }
 
   /** One more failed. */
   failed(id: string, now: number): void {
     const times = [...this.#recent(id, now), now];
-    this.#times = new Map(this.all(now)).set(nameOf(id), times);
+    this.#times = new Map(this.all(now)).set(withoutWildcard(id), times);
   }
 
   /** When one more may fail: once the first of three is an hour old; long ago where there are fewer. */
@@ -40,11 +43,7 @@ export class FailedValidations {
 
   /** What lies ahead stands there because the clock was set back. */
   #recent(id: string, now: number): readonly number[] {
-    const times = this.#times.get(nameOf(id)) ?? [];
+    const times = this.#times.get(withoutWildcard(id)) ?? [];
     return times.filter((at) => at <= now && now - at < HOUR);
   }
-}
-
-function nameOf(id: string): string {
-  return id.startsWith("*.") ? id.slice(2) : id;
 }
