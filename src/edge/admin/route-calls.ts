@@ -44,7 +44,10 @@ export class RouteDns {
       const order = { host, tunnel: tunnel.id, isForeign, overwrite, proof };
       const found = await leadHere(
         dns,
-        { ...order, tell: (event) => tell("dns", { ...event }) },
+        {
+          ...order,
+          tell: (event) => tell("dns", { ...event, text: event.text && shortText(event.text) }),
+        },
         until,
       );
       // Waiting may have taken long: the name may be another tunnel's, or nobody's.
@@ -187,7 +190,7 @@ async function dnsText(dns: EdgeDns, host: string, signal: AbortSignal): Promise
   if (since !== undefined) return `proof is missing for ${days} days`;
   try {
     const { isHere, text } = await leadsWhere(dns, host, signal);
-    return isHere ? "leads here" : text;
+    return isHere ? "leads here" : shortText(text);
   } catch (error) {
     if (signal.aborted) return "not asked in time";
     throw error;

@@ -112,6 +112,32 @@ export function readEnds(path: string): End[] {
   return ends;
 }
 
+/** How often codes were used in a file, and when last, as far as it can be read. */
+export function readUses(path: string): Use[] {
+  const uses: Use[] = [];
+  try {
+    using database = new Database(path, { readonly: true });
+    const sql = "SELECT code, count(*) AS count, max(used_at) AS at FROM code_uses GROUP BY code";
+    for (const row of database.query(sql).iterate()) {
+      const { code, count, at } = row as Record<string, unknown>;
+      if (code instanceof Uint8Array && typeof count === "number" && typeof at === "number")
+        uses.push({ code, count, at });
+    }
+  } catch {
+    // Damage ends the reading: what was read until there counts.
+  }
+  return uses;
+}
+
+/** Ends codes that were used in another file more often than here: the key of that use is lost, the code stays used. */
+export function applyUses(database: Database, uses: readonly Use[]): void {
+  const sql = `UPDATE codes SET expires_at = ?1 WHERE hash = ?2 AND expires_at > ?1
+    AND (SELECT count(*) FROM code_uses WHERE code = ?2) < ?3`;
+  for (const { code, count, at } of uses) database.query(sql).run(at, code, count);
+}
+
+type Use = { readonly code: Uint8Array; readonly count: number; readonly at: number };
+
 /** Lets what ended in another file end here too. Returns how many keys that revoked. */
 export function applyEnds(database: Database, ends: readonly End[]): number {
   let revoked = 0;

@@ -11,7 +11,7 @@ import type { BackupName } from "./backup-names.ts";
 import { notBackedUp } from "./backups.ts";
 import { DATABASE_FILE, unwritable } from "./database.ts";
 import { prepareDirectory, syncDirectory, syncFile } from "./durable.ts";
-import { applyEnds, inspectDatabase, readEnds } from "./inspect.ts";
+import { applyEnds, applyUses, inspectDatabase, readEnds, readUses } from "./inspect.ts";
 import type { Inspection } from "./inspect.ts";
 import { takeLock } from "./lock.ts";
 import { KEY_FILE } from "./state.ts";
@@ -182,6 +182,7 @@ function restore(
       revoked = database
         .transaction(() => {
           const count = applyEnds(database, suspects.flatMap(readEnds));
+          applyUses(database, suspects.flatMap(readUses));
           noteRepair(database, now, backup);
           return count;
         })

@@ -168,6 +168,38 @@ describe("repair", () => {
     expect(state.store.snapshot.key(alive.publicKey)?.revokedAt).toBe(clock.now);
   });
 
+  test("takes no code for unused that the damaged database still shows as used", async () => {
+    using directory = new Directory();
+    const clock = makeClock();
+    const wish = { kind: "tunnel", name: "home", label: "x" } as const;
+    const path = join(directory.path, "state.db");
+    const codes: Uint8Array[] = [];
+    const { publicKey: early } = generateKey();
+    {
+      await using state = await openAt(directory.path, clock);
+      const { store } = state;
+      for (const uses of [1, 1, 3])
+        codes.push((await store.createCode({ ...TUNNEL_CODE, uses })).code);
+      const [once, , several] = codes as [Uint8Array, Uint8Array, Uint8Array];
+      await store.enrol({ ...wish, publicKey: early, code: several });
+      await store.backUp();
+      await store.enrol({ ...wish, publicKey: generateKey().publicKey, code: once });
+    }
+    const bytes = readFileSync(path);
+    writeFileSync(path, bytes.fill(0x5a, bytes.length - 4_096));
+    clock.now += 1;
+    expect((await repair(directory.path, clock.now)).plan.kind).toBe("restore");
+    await using state = await openAt(directory.path, clock);
+    expect(state.store.snapshot.key(early)?.revokedAt).toBeUndefined();
+    const outcomes: string[] = [];
+    for (const code of codes) {
+      const { publicKey } = generateKey();
+      const outcome = await state.store.enrol({ ...wish, publicKey, code });
+      outcomes.push(outcome.state === "refused" ? outcome.reason : outcome.state);
+    }
+    expect(outcomes).toEqual(["expiredCode", "enrolled", "enrolled"]);
+  });
+
   test("that was cut short is completed by the next one, with the same revocations", async () => {
     using directory = new Directory();
     const clock = makeClock();
