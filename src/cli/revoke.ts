@@ -37,7 +37,10 @@ function linesOf(answer: Answer): string[] {
       ];
     }
     case "key":
-      return [`key ${String(answer["key"])} of ${String(answer["of"])} revoked`];
+      return [
+        `key ${String(answer["key"])} of ${String(answer["of"])} revoked`,
+        ...keys.map((key) => `  the key in its place goes on: tunl edge revoke key:${key}`),
+      ];
     case "code":
       return [
         answer["wasOver"] === true ? "line was over already" : "line revoked",

@@ -331,6 +331,19 @@ describe("calls of the owner", () => {
     expect(await refusalOf(nobody)).toMatchObject({ code: "TUNNEL_NOT_FOUND" });
   });
 
+  test("revoke a key, and say which ones rotations put in its place: whoever had it may have made them", async () => {
+    await using desk = await AccountDesk.open();
+    const you = await desk.login("you");
+    const tunnel = await created(you, "mine");
+    await you.call("key.add", { tunnel, label: "ci", key: keyText() });
+    for (const keyId of ["ci", "ci-2"])
+      expect((await you.call("key.rotate", { tunnel, keyId, key: keyText() })).code).toBe("");
+    const revoke = (what: string): Promise<object | undefined> => desk.owner("revoke", { what });
+    expect(await revoke("mine/ci")).toMatchObject({ keys: ["mine/ci-2", "mine/ci-3"] });
+    expect(await revoke("mine/ci-3")).toMatchObject({ keys: [] });
+    expect(await revoke("mine/ci")).toMatchObject({ keys: ["mine/ci-2"] });
+  });
+
   test("revoke a tunnel, an account, a key and a name, and say what stays", async () => {
     await using desk = await AccountDesk.open();
     const you = await desk.login("you");
@@ -338,6 +351,7 @@ describe("calls of the owner", () => {
     await you.call("key.add", { tunnel: "mine", label: "nas", key: keyText() });
     expect(await desk.owner("revoke", { what: "nas" })).toEqual({
       ...{ kind: "key", key: "nas", of: "mine", revokedAt: new Date(desk.clock.now).toISOString() },
+      keys: [],
     });
     expect(await desk.owner("revoke", { what: "App.Example.Com" })).toEqual({
       ...{ kind: "host", host: "app.example.com", of: "mine", isFixed: false },

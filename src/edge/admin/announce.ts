@@ -37,9 +37,11 @@ export function announce(
   const { names } = context.dns;
   const gone = new AbortController();
   const watches: (() => void)[] = [];
-  let proving: Promise<void> = Promise.resolve();
   const tellOf = (host: string): void => {
     if (isOver) return;
+    // It may have gone to another tunnel meanwhile, whose proof is no news of ours.
+    const tunnel = context.store.snapshot.ownerOf(host);
+    if (tunnel !== undefined && tunnel !== owner.tunnel) return;
     if (!names.isServed(host)) return call.event("host", unproven(host, owner.tunnel, context));
     call.event("host", { host, state: "granted", url: urlOf(host, context.publicPort()) });
     // A name below a `*.x` of this tunnel is granted without an entry of its own.
@@ -63,15 +65,17 @@ export function announce(
       // Announced all the same: requests are turned away as long as there is no proof.
       watches.push(names.watch(host, () => tellOf(host)));
       if (names.isServed(host)) return tellOf(host);
-      // One after the other: a thousand names of one connector are not a thousand questions at once.
-      proving = proving.then(async () => {
-        if (!isOver) await names.check(host, gone.signal);
-        // With a proof it was told of by the watch.
-        if (!names.isServed(host)) tellOf(host);
-      });
-      proving = proving.catch((error: unknown) => {
-        if (!isOver) call.event("host", { host, state: "failed", text: shortText(String(error)) });
-      });
+      // Not waited for: the names behind it are claimed meanwhile.
+      names
+        .checkInTurn(host, owner.tunnel, gone.signal)
+        .then(() => {
+          // With a proof it was told of by the watch.
+          if (!names.isServed(host)) tellOf(host);
+        })
+        .catch((error: unknown) => {
+          if (!isOver)
+            call.event("host", { host, state: "failed", text: shortText(String(error)) });
+        });
     } catch (error) {
       if (!(error instanceof TunlError)) throw error;
       if (!isOver)

@@ -4,6 +4,7 @@ import type { CallBody } from "../../exchange/index.ts";
 import { aliasRecord } from "../dns/index.ts";
 import type { Call, CallContext } from "./context.ts";
 import { findRevocable, type Revocable } from "./revocable.ts";
+import { isEnded, type KeyRow } from "../store/index.ts";
 import { shortened, timeOf } from "./tunnel-calls.ts";
 import { saidOf } from "./key-calls.ts";
 
@@ -63,7 +64,8 @@ async function revoke(context: CallContext, found: Revocable): Promise<CallBody>
       const { key, owner } = found;
       const [revoked] = await store.tunnels.revokeKeys(undefined, [key]);
       await store.backUp(`Key "${key.keyId}" of "${owner}" is revoked`);
-      return { key: key.keyId, of: owner, revokedAt: timeOf(revoked?.revokedAt) };
+      const keys = inPlaceOf(context, key).map(({ keyId }) => `${owner}/${keyId}`);
+      return { key: key.keyId, of: owner, revokedAt: timeOf(revoked?.revokedAt), keys };
     }
     case "code": {
       const { state, keys } = await store.revokeCode(found.code);
@@ -89,6 +91,18 @@ async function revoke(context: CallContext, found: Revocable): Promise<CallBody>
     default:
       return found satisfies never;
   }
+}
+
+/** Keys in force that rotations put in its place: whoever had it may have made them himself. */
+function inPlaceOf({ store }: CallContext, key: KeyRow): readonly KeyRow[] {
+  const found: KeyRow[] = [];
+  const now = store.now();
+  for (let next = key.replacedBy; next !== undefined;) {
+    const row = store.snapshot.key(next);
+    if (row !== undefined && !isEnded(row, now)) found.push(row);
+    next = row?.replacedBy;
+  }
+  return found;
 }
 
 function ownerName({ store }: CallContext, owner: { kind: string; id: string }): string {

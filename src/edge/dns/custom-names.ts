@@ -35,6 +35,8 @@ export class CustomNames implements Disposable {
   readonly #dueAt = new Map<string, number>();
   readonly #watchers = new Map<string, Set<(state: NameState) => void>>();
   readonly #provenWatchers: ((host: string) => void)[] = [];
+  /** Names that announcements of a tunnel brought, one after the other; by tunnel, while there are any. */
+  readonly #turns = new Map<string, Promise<unknown>>();
   #round: Deadline | undefined;
   #isLooking = false;
   #isFailing = false;
@@ -140,6 +142,23 @@ export class CustomNames implements Disposable {
       if (!this.#isFailing)
         this.#options.log.warn("proof", `Proofs were not looked at: ${String(error)}`);
       this.#isFailing = true;
+    }
+  }
+
+  /** As `check`, behind what is looked at for the same tunnel: its thousand names are not a thousand questions at once. */
+  async checkInTurn(host: string, tunnel: string, signal: AbortSignal): Promise<void> {
+    const before = this.#turns.get(tunnel);
+    const turn = (async (): Promise<void> => {
+      await before;
+      if (!signal.aborted) await this.check(host, signal);
+    })();
+    // The next one waits for the end, however this one ended.
+    const end = turn.catch(() => undefined);
+    this.#turns.set(tunnel, end);
+    try {
+      await turn;
+    } finally {
+      if (this.#turns.get(tunnel) === end) this.#turns.delete(tunnel);
     }
   }
 
