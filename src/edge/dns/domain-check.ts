@@ -9,6 +9,7 @@ import { leadsWhere } from "./lead.ts";
 const ASK_AGAIN_MS = 10_000;
 
 export interface DomainCheckOptions {
+  readonly localhostIsHere?: boolean;
   readonly client: DnsClient;
   readonly here: Here;
   readonly domains: readonly string[];

@@ -29,6 +29,8 @@ export interface LeadOptions {
   readonly provider: DnsProvider | undefined;
   readonly records: MadeRecords;
   readonly here: Here;
+  /** Names below localhost need no DNS; not so where the configuration names the servers to ask. */
+  readonly localhostIsHere?: boolean;
   readonly domains: readonly string[];
   readonly lookAgainMs?: number;
 }
@@ -72,10 +74,17 @@ export async function leadHere(
 
 /** Asks where a name leads. */
 export async function leadsWhere(
-  { client, here }: Pick<LeadOptions, "client" | "here">,
+  { client, here, localhostIsHere }: Pick<LeadOptions, "client" | "here" | "localhostIsHere">,
   host: string,
   signal: AbortSignal,
 ): Promise<Leading> {
+  // RFC 6761 §6.3: they are never asked for, and lead to the machine of whoever looks.
+  if (localhostIsHere === true && nameOf(host).endsWith(".localhost"))
+    return {
+      isHere: true,
+      text: "this machine, as all names below localhost",
+      server: "localhost",
+    };
   const [four, six] = await Promise.all([
     client.query(host, "A", signal),
     client.query(host, "AAAA", signal),

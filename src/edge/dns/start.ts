@@ -50,9 +50,18 @@ export async function startDns(options: StartDnsOptions): Promise<EdgeDns> {
   await records.start();
   const names = new CustomNames({ store, client, domains, deadlines, log });
   names.start();
-  const check = new DomainCheck({ client, here, domains, deadlines, log, onLed: options.onLed });
+  const localhostIsHere = dns.servers === undefined;
+  const check = new DomainCheck({
+    client,
+    here,
+    localhostIsHere,
+    domains,
+    deadlines,
+    log,
+    onLed: options.onLed,
+  });
   return {
-    ...{ client, provider, here, records, names, domains },
+    ...{ client, provider, here, localhostIsHere, records, names, domains },
     checkDomains: (withinMs) => check.start(withinMs),
     [Symbol.dispose]: () => {
       check[Symbol.dispose]();
