@@ -31,7 +31,9 @@ export default command("edge", async (invocation) => {
         version: VERSION,
       });
     if (configName !== undefined) output.log.info("config", configName, { file: configName });
-    const { agreeToTerms, startEdge } = await import("../edge/index.ts");
+    const { agreeToTerms, domainsOf, startEdge } = await import("../edge/index.ts");
+    // What is missing here is told before anybody is asked elsewhere.
+    await domainsOf(options);
     await agreeToTerms(options, asker(output, invocation.flags.has("yes")));
     await using edge = await startEdge(options, output.log);
     if (!named)

@@ -329,7 +329,7 @@ async function startPlain(
 const PORT_CODES = new Set(["PORT_IN_USE", "PORT_FORBIDDEN", "LISTEN_FAILED"]);
 
 /** The names from the options, else those of the state. @throws TunlError `DOMAIN_REQUIRED`. */
-async function domainsOf(options: EdgeOptions): Promise<readonly string[]> {
+export async function domainsOf(options: EdgeOptions): Promise<readonly string[]> {
   if (options.domains.length > 0) return options.domains;
   const known = await knownDomains(options.stateDirectory);
   if (known !== undefined) return known;

@@ -7,6 +7,6 @@
  */
 export type { Invitation } from "./admin/index.ts";
 export type { Terms } from "./certificates/index.ts";
-export { type Edge, startEdge } from "./edge.ts";
+export { domainsOf, type Edge, startEdge } from "./edge.ts";
 export { Repair, type Repaired, type RepairPlan } from "./store/index.ts";
 export { agreeToTerms } from "./terms.ts";

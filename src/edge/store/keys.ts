@@ -123,7 +123,9 @@ export function rotateKey(transaction: Transaction, body: Calls["rotateKey"]["bo
     Buffer.compare(old.replacedBy, body.next) === 0;
   if (isRepeat && !isEnded(known, transaction.now)) return { key: known, old };
   if (old.replacedBy !== undefined || isEnded(old, transaction.now)) {
-    throw new TunlError("KEY_NOT_FOUND", `Key "${old.keyId}" has ended or was rotated already`);
+    throw new TunlError("KEY_NOT_FOUND", `Key "${old.keyId}" has ended or was rotated already`, {
+      hint: "Make another key: tunl tunnel token NAME --output FILE, or ask the edge's owner for a join line, tunl edge invite --name NAME",
+    });
   }
   if (known !== undefined) throw registered();
   const key = insertKey(transaction, old.owner, {
@@ -189,7 +191,9 @@ const NO_KEY = new Uint8Array(0);
 export function assertSame(known: KeyRow, owner: Owner, now: number): KeyRow {
   if (known.owner.kind !== owner.kind || known.owner.id !== owner.id) throw registered();
   if (!isEnded(known, now)) return known;
-  throw new TunlError("NOT_ALLOWED", `Key "${known.keyId}" has ended and is never taken again`);
+  throw new TunlError("NOT_ALLOWED", `Key "${known.keyId}" has ended and is never taken again`, {
+    hint: "Make another key: tunl tunnel token NAME --output FILE, or ask the edge's owner for a join line, tunl edge invite --name NAME",
+  });
 }
 
 export function registered(): TunlError {

@@ -63,7 +63,7 @@ async function termsOf(
       `${ca.title} cannot be asked for its terms of service: ${error.message}`,
       {
         cause: error,
-        hint: error.hint ?? "Start again later, or with --agree-tos if you know and accept them",
+        hint: `${error.hint ?? "Start again later."} Or start with --agree-tos if you know and accept them`,
       },
     );
   }
