@@ -30,9 +30,14 @@ export async function findAccount(options: AccountOptions): Promise<Account> {
     if (credentials !== undefined) return { credentials, directory };
   }
   const { edge } = options;
-  const where = edge === undefined ? "an edge" : (edge.host ?? formatAddress(edge));
+  const where = edge === undefined ? "an edge" : formatAddress(edge);
+  // Most texts name an edge without its port.
+  const near = (await listEdges(options.edgesDirectory)).find(({ host }) => host === edge?.host);
   throw new TunlError("NOT_LOGGED_IN", `This machine has no account of ${where}`, {
-    hint: LOGIN_HINT,
+    hint:
+      near === undefined || near.port === edge?.port
+        ? LOGIN_HINT
+        : `It knows ${near.host}:${near.port}: write --edge ${near.host}:${near.port}`,
   });
 }
 

@@ -163,6 +163,12 @@ function resolveCommand(words: readonly string[]): Pick<Invocation, "command" | 
   if (foreign !== undefined) throw usage(foreign);
   const parent = words.slice(0, -1);
   const last = words.at(-1) as string;
+  if (parent.length === 0 && (/^\d+$/.test(last) || last.includes("://"))) {
+    throw usage({
+      message: `Unknown command ${JSON.stringify(last)}, which is a target`,
+      hint: `Write tunl connect ${/^\d+$/.test(last) ? last : "TARGET"}`,
+    });
+  }
   const near = nearest(last, nextWords(parent));
   const of = parent.length === 0 ? "" : ` of tunl ${parent.join(" ")}`;
   throw usage({
@@ -226,6 +232,12 @@ function unknownFlag(name: string, command: CommandName | undefined, options: re
   const texts = options.flatMap((option) =>
     option.isBuilt && option.flag !== undefined ? [flagText(option), `--${option.flag}`] : [],
   );
+  if (name === "--url") {
+    return usage({
+      message: "tunl has no --url: what to serve is the argument of tunl connect",
+      hint: "Write tunl connect 8000, or tunl connect URL",
+    });
+  }
   const near = nearest(name, texts);
   return usage({
     message: `Unknown flag ${name}${near === undefined ? "" : `, nearest is ${near}`}`,
@@ -286,7 +298,7 @@ function checkPositionals(command: CommandName, positionals: readonly string[]):
   if (missing.length > 0) {
     throw usage({
       message: `tunl ${command} needs ${missing.map(({ name }) => name).join(" and ")}`,
-      hint: `Write ${examples[0]}`,
+      hint: `Write ${examples[0]}${command === "login" ? " with the line that tunl edge invite --account prints on the edge" : ""}`,
     });
   }
   const empty = positionals.findIndex((positional) => positional === "");
@@ -300,8 +312,15 @@ function checkPositionals(command: CommandName, positionals: readonly string[]):
   if (extra === undefined) return;
   throw usage({
     message: `tunl ${command} takes ${amountOf(allowed)}, but got ${JSON.stringify(extra)}${allowed.length === 0 ? "" : " too"}`,
-    hint: `Run tunl ${command} --help`,
+    hint:
+      allowed.length === 0 && /\.ya?ml$/.test(extra) && hasConfig(command)
+        ? `Write tunl ${command} --config ${extra}`
+        : `Run tunl ${command} --help`,
   });
+}
+
+function hasConfig(command: CommandName): boolean {
+  return OPTIONS.some(({ flag, commands }) => flag === "config" && commands.includes(command));
 }
 
 function amountOf(allowed: readonly Positional[]): string {

@@ -63,6 +63,15 @@ export const FOREIGN_COMMANDS: Readonly<Record<string, Refusal>> = {
   "tunnel ready": { message: "tunl has no tunnel ready", hint: SEE_STATUS },
   "tunnel health": { message: "tunl has no tunnel health", hint: SEE_STATUS },
   "tunnel diag": { message: "tunl has no tunnel diag", hint: SEE_STATUS },
+  // ngrok's.
+  http: {
+    message: "tunl has no http: its tunnels are all HTTP",
+    hint: "Write tunl connect 8000, or tunl connect URL",
+  },
+  start: {
+    message: "tunl has no start: what to serve stands in one config.yml",
+    hint: "Write tunl tunnel run NAME, or tunl connect 8000 without a file",
+  },
   tail: {
     message: "tunl has no tail",
     hint: LATER_ADVICE["logs"] as string,

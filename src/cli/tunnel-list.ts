@@ -82,7 +82,7 @@ function connectorLine(connector: Answer): string {
   const { label, keyId, version, platform, links, streams } = connector;
   return row("connector", [
     ...[text(label), `key ${text(keyId)}`, count(links, "link"), count(streams, "stream")],
-    `since ${since(connector["since"])}`,
+    `connected ${since(connector["since"])}`,
     `tunl ${text(version)} ${text(platform)}`.trimEnd(),
   ]);
 }

@@ -55,7 +55,8 @@ export function loadConnect(
 ): Loaded<ConnectorOptions> {
   const found = places(input.surroundings);
   const given = readGiven(input, target);
-  if (given === undefined && target === undefined) throw nothingToServe(input, command);
+  if (given === undefined && target === undefined)
+    throw nothingToServe(input, command, input.flags.get("tunnel")?.[0]);
   const settings = new Settings({
     command,
     flags: input.flags,
@@ -149,10 +150,15 @@ function readGiven(
   return { path, source, file, problems };
 }
 
-function nothingToServe({ surroundings }: LoadInput, command: ConnectCommand): TunlError {
+function nothingToServe(
+  { surroundings }: LoadInput,
+  command: ConnectCommand,
+  tunnel: string | undefined,
+): TunlError {
+  const as = tunnel === undefined ? "" : ` --tunnel ${tunnel}`;
   return usage({
     message: `tunl ${command} has no TARGET, and there is no config.yml in ${searchedPlaces(surroundings)}`,
-    hint: `Say what to serve, such as tunl connect 8000, or write ${ownPlace(surroundings)}`,
+    hint: `Say what to serve, such as tunl connect 8000${as}, or write ${ownPlace(surroundings)}`,
   });
 }
 

@@ -282,7 +282,8 @@ export const INVITE_OPTIONS: readonly Option[] = [
     commands: INVITE,
     kind: "label",
     placeholder: "NAME",
-    about: "Tunnel that gets the new key; a new tunnel named after the machine if absent",
+    about:
+      "Tunnel that gets the new key, made if new; with --account the account; the machine's name if absent",
   },
   {
     ...BUILT,

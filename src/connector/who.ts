@@ -168,9 +168,14 @@ async function fromDirectory({
       : edges.filter(({ host, port }) => host === edge.host && port === edge.port);
   const [first] = meant;
   if (first === undefined) {
-    const what = edge === undefined ? "an edge" : edge.host;
-    throw new TunlError("NOT_JOINED", `This machine has not joined ${what}`, {
-      hint: NOT_JOINED_HINT,
+    // Most texts name an edge without its port.
+    const near = edges.find(({ host }) => host === edge?.host);
+    const named = near === undefined ? edge?.host : `${near.host}:${edge?.port}`;
+    throw new TunlError("NOT_JOINED", `This machine has not joined ${named ?? "an edge"}`, {
+      hint:
+        near === undefined
+          ? NOT_JOINED_HINT
+          : `It has joined ${near.host}:${near.port}: write --edge ${near.host}:${near.port}`,
     });
   }
   if (tunnel === undefined) {

@@ -126,13 +126,26 @@ describe("arguments", () => {
         expect(refusal(line)).toBe(`USAGE ${message} / ${hint}`);
   });
 
+  test("what ngrok and cloudflared users type first leads to tunl connect", () => {
+    expect(refusal("8000")).toBe(
+      'USAGE Unknown command "8000", which is a target / Write tunl connect 8000',
+    );
+    expect(refusal("http://localhost")).toEndWith("which is a target / Write tunl connect TARGET");
+    for (const words of ["http 8000", "start --all", "tunnel --url http://localhost:8000"])
+      expect(refusal(words)).toContain("tunl connect 8000");
+    expect(refusal("ingress validate my.yml")).toEndWith(
+      "Write tunl ingress validate --config my.yml",
+    );
+    expect(refusal("login")).toContain("tunl edge invite --account");
+  });
+
   test("a command says which of its arguments is missing, and shows a whole one", () => {
     let needy = 0;
     for (const { name, positionals, examples } of COMMANDS) {
       const needed = positionals.filter(({ isNeeded }) => isNeeded);
       if (needed.length === 0) continue;
       needy += 1;
-      expect(refusal(name)).toBe(
+      expect(refusal(name)).toStartWith(
         `USAGE tunl ${name} needs ${needed.map((positional) => positional.name).join(" and ")} / Write ${examples[0]}`,
       );
       expect(read(`${name} --help`)).toMatchObject({ command: name });

@@ -146,6 +146,9 @@ describe("who", () => {
     expect(await who("--edge example.net")).toStartWith(
       "NOT_JOINED This machine has not joined example.net / ",
     );
+    expect(await who("--edge example.org")).toBe(
+      "NOT_JOINED This machine has not joined example.org:443 / It has joined example.org:8443: write --edge example.org:8443",
+    );
   });
 
   test("a tunnel that was typed is the one that runs; a file may name one and hold the key of another", async () => {
