@@ -129,6 +129,11 @@ describe.skipIf(!IS_SLOW || !CAN_RUN || !HAS_PEBBLE)(
           });
           const flags = names.slice(2).flatMap((name) => ["--host", name]);
           await using tunnel = await Tunnel.start({ target: `${app.port}`, edge, flags });
+          // Names are claimed one after the other: the last one has to be there before it is asked for.
+          await tunnel.connector.find(
+            (line) => line.includes(`"https://e.${DOMAIN}`) || undefined,
+            "the route of the last name",
+          );
           const until = performance.now() + TROUBLE_MS;
           let visits = 0;
           while (performance.now() < until) {
