@@ -142,7 +142,8 @@ export const EDGE_KEYS: readonly Option[] = [
     kind: "choice",
     choices: ["on", "off"],
     default: "on",
-    about: "Links ask the kernel for bbr and a short unsent queue, where it has them and allows it",
+    about:
+      "Links ask the kernel for bbr, links and visitors for a short unsent queue, where it has them and allows it",
   },
   {
     ...BUILT,

@@ -108,7 +108,7 @@ export interface EdgeOptions {
   /** How long a request waits for a tunnel that is expected back; 0: not at all. */
   readonly holdMs: number;
   readonly graceMs: number;
-  /** Links may ask the kernel for congestion control and a short unsent queue. */
+  /** Links may ask the kernel for congestion control, links and visitors for a short unsent queue. */
   readonly kernelTuning: boolean;
   readonly limits: EdgeLimits;
   readonly timeouts: EdgeTimeouts;

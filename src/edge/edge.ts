@@ -238,6 +238,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
       }),
       visitors: createVisitorServer({
         ...secure,
+        isTuning: options.kernelTuning,
         onVisitor: (socket, { tls, remote, covers }: SecureVisitor) => {
           visitors.accept(socket, {
             scheme: "https",

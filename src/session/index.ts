@@ -31,6 +31,7 @@ export {
 } from "./establish.ts";
 export { ProcessBudget, processShare } from "./budget.ts";
 export type { Admission, Enrolment, Gate } from "./gate.ts";
+export { boundUnsent } from "./kernel.ts";
 export type { Stream, StreamEvents } from "./stream.ts";
 export { type SessionBytes, type SessionTables, totalsOf } from "./totals.ts";
 // What the layers above need of the wire comes through this door.

@@ -1,8 +1,8 @@
-// This file is what a link asks of its socket in the kernel: congestion control, a short queue of unsent bytes. Linux, best effort: nothing depends on it. PROTOCOL §6.4.
+// This file is what links and visitors' connections ask of their sockets in the kernel: congestion control, a short queue of unsent bytes. Linux, best effort: nothing depends on it. PROTOCOL §6.4; S-42.
 import { dlopen, FFIType, ptr } from "bun:ffi";
 import type { TLSSocket } from "node:tls";
 
-/** What the socket of a link has now; undefined where it cannot be known. */
+/** What a socket has now; undefined where it cannot be known. */
 export interface KernelTuning {
   /** Name of the congestion control, such as `bbr`. */
   readonly congestion: string | undefined;
@@ -20,6 +20,8 @@ const NAME_BYTES = 16;
 const WISHED = "bbr";
 /** One batch: what waits in the session can still be overtaken, what waits in the kernel cannot. */
 export const UNSENT_BYTES = 128 * 1024;
+/** From here on a number is no bound; the kernel's default is all ones. */
+const NO_BOUND_BYTES = 2 ** 31;
 /** glibc and musl. */
 const LIBRARIES = ["libc.so.6", "libc.so"];
 
@@ -45,8 +47,8 @@ export function wishForBbr(socket: TLSSocket): void {
 }
 
 /** Bounds what the kernel takes before it can send it. */
-export function boundUnsent(socket: TLSSocket): void {
-  set(socket, TCP_NOTSENT_LOWAT, new Uint8Array(new Uint32Array([UNSENT_BYTES]).buffer));
+export function boundUnsent(socket: TLSSocket, bytes: number = UNSENT_BYTES): void {
+  set(socket, TCP_NOTSENT_LOWAT, new Uint8Array(new Uint32Array([bytes]).buffer));
 }
 
 /** Reads what the socket has. */
@@ -60,9 +62,9 @@ export function tuningOf(socket: TLSSocket): KernelTuning {
   };
 }
 
-/** The kernel says 0 or its own default, which is no bound, where none was set. */
+/** The kernel says 0 or its own default where none was set. */
 function boundIn(bytes: number): number | undefined {
-  return bytes === UNSENT_BYTES ? bytes : undefined;
+  return bytes > 0 && bytes < NO_BOUND_BYTES ? bytes : undefined;
 }
 
 function set(socket: TLSSocket, option: number, value: Uint8Array): void {

@@ -3,6 +3,7 @@ import { createServer, type Server, type TLSSocket } from "node:tls";
 import { canonicalName } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { Logger } from "../../log.ts";
+import { boundUnsent } from "../../session/index.ts";
 import { AEAD_SUITES, type Certificate, type Certificates } from "../certificates/index.ts";
 import type { FirstCertificates } from "./first-certificate.ts";
 import { type Remote, remoteOf } from "./remote.ts";
@@ -18,12 +19,20 @@ export interface SecureVisitor {
   covers(host: string): boolean;
 }
 
+/**
+ * What the kernel takes for a visitor before it can send it. Its own 4 MiB are read, carried and encrypted for everybody who
+ * asks for much and reads nothing: 8 ms of a processor each, which others wait for (S-42).
+ */
+export const VISITOR_UNSENT_BYTES = 256 * 1024;
+
 export interface VisitorServerOptions {
   readonly certificates: Certificates;
   /** Who waits for a first certificate; nobody if absent. */
   readonly first?: FirstCertificates;
   /** `certificates.minVersion`. */
   readonly minVersion: "TLSv1.2" | "TLSv1.3";
+  /** The kernel may be asked for a short unsent queue. */
+  readonly isTuning: boolean;
   readonly log: Logger;
   /** Takes the connection over: not flowing yet, half-open allowed, `error` listened to. If it throws, the connection is destroyed. */
   readonly onVisitor: (socket: TLSSocket, visitor: SecureVisitor) => void;
@@ -64,8 +73,9 @@ export function createVisitorServer(options: VisitorServerOptions): Server {
     );
     try {
       const visitor = describe(socket, certificates);
-      if (visitor === undefined) socket.destroy();
-      else options.onVisitor(socket, visitor);
+      if (visitor === undefined) return void socket.destroy();
+      if (options.isTuning) boundUnsent(socket, VISITOR_UNSENT_BYTES);
+      options.onVisitor(socket, visitor);
     } catch (error) {
       log.error("visitor", "BUG: taking a visitor over failed", { error: String(error) });
       socket.destroy();

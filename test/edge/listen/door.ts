@@ -89,6 +89,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   const visitors = createVisitorServer({
     certificates: table,
     minVersion: "TLSv1.2",
+    isTuning: true,
     log,
     ...(options.arriving !== undefined && {
       first: new FirstCertificates(options.arriving, deadlines),

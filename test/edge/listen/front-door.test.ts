@@ -5,8 +5,10 @@ import { alertRecord } from "../../../src/edge/listen/arrival.ts";
 import { bind } from "../../../src/edge/listen/bind.ts";
 import { ALERT } from "../../../src/edge/listen/client-hello.ts";
 import { decide } from "../../../src/edge/listen/front-door.ts";
+import { VISITOR_UNSENT_BYTES } from "../../../src/edge/listen/terminate.ts";
 import type { Certificate } from "../../../src/edge/certificates/certificates.ts";
 import { TunlError } from "../../../src/errors.ts";
+import { tuningOf } from "../../../src/session/kernel.ts";
 import {
   type Authority,
   byteByByte,
@@ -137,6 +139,21 @@ describe("front door", () => {
         },
       ]);
     });
+
+    test.skipIf(process.platform !== "linux")(
+      "a visitor to a kernel that takes only so much ahead (S-42)",
+      async () => {
+        const bounds: (number | undefined)[] = [];
+        const { front } = await open({
+          onVisitor: (socket) => {
+            bounds.push(tuningOf(socket).unsentBytes);
+            socket.end();
+          },
+        });
+        await tls(front.port, { ca, servername: "app.example.com" }).ended;
+        expect(bounds).toEqual([VISITOR_UNSENT_BYTES]);
+      },
+    );
 
     test("a link by its ALPN, whatever its SNI, with TLS 1.3 and the links' own certificate", async () => {
       const { front } = await open();
