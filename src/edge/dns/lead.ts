@@ -79,7 +79,7 @@ export async function leadsWhere(
   signal: AbortSignal,
 ): Promise<Leading> {
   // RFC 6761 §6.3: they are never asked for, and lead to the machine of whoever looks.
-  if (localhostIsHere === true && nameOf(host).endsWith(".localhost"))
+  if (localhostIsHere === true && host.endsWith(".localhost"))
     return {
       isHere: true,
       text: "this machine, as all names below localhost",
