@@ -1,5 +1,4 @@
 // This file is certificates by ACME as a source: it does what the calendar says is due. product.md §7; reliability.md R-18, R-19.
-import { messageOf, TunlError } from "../../../errors.ts";
 import { reached } from "../../../limits.ts";
 import type { Logger } from "../../../log.ts";
 import type { HasAddress } from "../../dns/index.ts";
@@ -10,13 +9,14 @@ import {
   type CertificateState,
   waitUnless,
 } from "../source.ts";
-import { type Allowance, attempt } from "./attempt.ts";
+import { attempt } from "./attempt.ts";
 import type { Ca } from "./ca.ts";
 import type { ChallengeAnswers, ChallengeType } from "./challenges.ts";
 import { Coverage, type Line } from "./coverage.ts";
 import { type FailureFile, FailureLog } from "./failure-file.ts";
+import { Notices, reasonOf } from "./notices.ts";
 import { AcmeError } from "./problem.ts";
-import { type Life, Schedule } from "./schedule.ts";
+import { Schedule } from "./schedule.ts";
 import { Shelf } from "./shelf.ts";
 import type { CertificateStorage } from "./storage.ts";
 
@@ -68,6 +68,7 @@ export class AcmeSource implements CertificateSource {
   readonly #work = new Set<Promise<void>>();
   readonly #shelf: Shelf;
   readonly #failures: FailureLog;
+  readonly #notices: Notices;
   #next: Disposable | undefined;
   readonly #decision = Promise.withResolvers<void>();
   #isDecided = false;
@@ -84,7 +85,8 @@ export class AcmeSource implements CertificateSource {
       onFull: () => reached("certificateOrders"),
     });
     this.#shelf = new Shelf(options);
-    this.#failures = new FailureLog(options.failures, options.log);
+    this.#failures = new FailureLog({ ...options, validations: this.#schedule.validations });
+    this.#notices = new Notices(options);
   }
 
   /** Wants the domains themselves; orders begin once it is known which of them get a wildcard. */
@@ -170,7 +172,7 @@ export class AcmeSource implements CertificateSource {
   /** What an earlier process left, and which domains get one certificate with their wildcard. */
   async #decide(): Promise<void> {
     const { domains, answers, usesWildcards } = this.#options;
-    this.#schedule.validations.remember(await this.#failures.open());
+    await this.#failures.open();
     if (!usesWildcards) return;
     for (const domain of domains)
       if ((await answers.dns?.serves(domain)) !== false) this.#coverage.useWildcard(domain);
@@ -212,13 +214,7 @@ export class AcmeSource implements CertificateSource {
     this.#schedule.add(id, life, this.#now());
     if (life === undefined) return;
     this.#tell(entry);
-    const level = this.#options.domains.includes(entry.names[0] ?? "") ? "info" : "debug";
-    this.#options.log.write(level, "certificate", this.#describe(entry, life), { name: id });
-  }
-
-  #describe({ names }: Entry, { notAfter }: Life): string {
-    const days = Math.floor((notAfter - this.#now()) / 86_400_000);
-    return `${names.join(" and ")}, expires in ${days} days`;
+    this.#notices.found(entry, life);
   }
 
   /** Does what is due, and sets the timer for what is due next. */
@@ -238,7 +234,8 @@ export class AcmeSource implements CertificateSource {
         this.#run(() => this.#ask(entry));
       }
     }
-    this.#warn(now);
+    for (const { id, days } of this.#schedule.warnings(now))
+      this.#notices.endsSoon(id, days, this.#schedule.view(id, now)?.text ?? "");
     if (this.#shelf.hasUnsaved) this.#run(() => this.#shelf.saveRest());
     this.#next?.[Symbol.dispose]();
     const next = this.#schedule.nextAt(now) ?? now + LOOK_MS;
@@ -259,21 +256,16 @@ export class AcmeSource implements CertificateSource {
 
   #run(work: () => Promise<void>): void {
     const running = work()
-      .catch((error: unknown) =>
-        this.#options.log.error("certificate", `BUG: ${messageOf(error)}`, {
-          error: String(error),
-        }),
-      )
+      .catch((error: unknown) => this.#notices.bug(error))
       .finally(() => this.#work.delete(running));
     this.#work.add(running);
   }
 
   async #order(entry: Entry): Promise<void> {
-    const { log } = this.#options;
     const { id, names, stop } = entry;
     const served = this.#shelf.get(id);
     try {
-      const allowance = this.#allowance;
+      const allowance = this.#failures;
       const wanted = { id, names, served, signal: stop.signal };
       const { cert, key, life, challenge } = await attempt(wanted, { ...this.#options, allowance });
       if (this.#entries.get(id) !== entry) return;
@@ -282,9 +274,7 @@ export class AcmeSource implements CertificateSource {
       this.#schedule.succeeded(id, life, this.#now());
       // Visitors that wait are served before the disk has it.
       this.#tell(entry);
-      const how = served === undefined ? "" : "renewed: ";
-      log.info("certificate", `${how}${this.#describe(entry, life)}`, { name: id });
-      this.#checkClock(id, life);
+      this.#notices.came(entry, life, served !== undefined);
       this.#settleWildcard(entry, true);
       await this.#shelf.save(id);
     } catch (error) {
@@ -297,33 +287,14 @@ export class AcmeSource implements CertificateSource {
     }
   }
 
-  /** How often a name may fail, counted over restarts. */
-  get #allowance(): Allowance {
-    const { validations } = this.#schedule;
-    return {
-      mayValidate: (id) => validations.allowedAt(id, this.#now()) <= this.#now(),
-      failed: (id) => {
-        validations.failed(id, this.#now());
-        this.#failures.write(validations.all(this.#now()));
-      },
-    };
-  }
-
   #failed(entry: Entry, error: unknown): void {
-    const { log, ca } = this.#options;
+    const { id } = entry;
     const now = this.#now();
-    const skew = ca.skewMs === 0 ? "" : `; ${describeSkew(ca.skewMs)}`;
-    const text = `${messageOf(error)}${skew}`;
+    const text = reasonOf(error, this.#options.ca.skewMs);
     const after = error instanceof AcmeError ? error.retryAfterMs : undefined;
-    this.#schedule.failed(entry.id, text, now, after);
-    const next = this.#schedule.view(entry.id, now)?.nextTryAt ?? now;
-    const isServed = this.#shelf.get(entry.id) !== undefined;
-    const served = isServed ? ", the one there is stays in use" : "";
-    const minutes = Math.max(1, Math.round((next - now) / 60_000));
-    log.warn("certificate", `${entry.id}: ${text}; next try in ${minutes} min${served}`, {
-      name: entry.id,
-      ...(error instanceof TunlError && { hint: error.hint }),
-    });
+    this.#schedule.failed(id, text, now, after);
+    const next = this.#schedule.view(id, now)?.nextTryAt ?? now;
+    this.#notices.failed(id, text, error, next, this.#shelf.get(id) !== undefined);
     this.#settleWildcard(entry, false);
   }
 
@@ -341,39 +312,19 @@ export class AcmeSource implements CertificateSource {
   }
 
   async #ask(entry: Entry): Promise<void> {
-    const { ca, log } = this.#options;
     const served = this.#shelf.get(entry.id);
     if (served === undefined) return;
     this.#questions += 1;
     try {
-      const info = await ca.renewalInfo(served.cert, entry.stop.signal);
+      const info = await this.#options.ca.renewalInfo(served.cert, entry.stop.signal);
       this.#schedule.suggest(entry.id, info, this.#now(), info?.againMs);
     } catch (error) {
       if (entry.stop.signal.aborted) return;
-      log.debug("certificate", `Asking when to renew ${entry.id} failed: ${messageOf(error)}`, {
-        name: entry.id,
-      });
+      this.#notices.notAsked(entry.id, error);
     } finally {
       this.#questions -= 1;
       this.#look();
     }
-  }
-
-  #warn(now: number): void {
-    for (const { id, days } of this.#schedule.warnings(now)) {
-      const { text } = this.#schedule.view(id, now) ?? { text: "" };
-      const why = text === "" ? "" : `: ${text}`;
-      this.#options.log.warn("certificate", `${id} expires in ${days} days${why}`, { name: id });
-    }
-  }
-
-  #checkClock(id: string, { notBefore }: Life): void {
-    if (notBefore <= this.#now()) return;
-    const text = `${id} is not valid yet by the clock of this machine, which seems to be behind`;
-    this.#options.log.warn("certificate", text, {
-      name: id,
-      hint: "Check the clock: timedatectl set-ntp true",
-    });
   }
 
   #tell(entry: Entry): void {
@@ -389,9 +340,4 @@ export class AcmeSource implements CertificateSource {
 
 function clock(time: number): string {
   return new Date(time).toISOString().slice(11, 16).concat(" UTC");
-}
-
-function describeSkew(ms: number): string {
-  const minutes = Math.round(Math.abs(ms) / 60_000);
-  return `the clock of this machine is ${minutes} min ${ms > 0 ? "ahead of" : "behind"} the CA's`;
 }

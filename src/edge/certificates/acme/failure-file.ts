@@ -3,8 +3,9 @@ import { join } from "node:path";
 import { makePrivateDirectory, readSecret, writeFileAtomic } from "../../../identity/index.ts";
 import type { Logger } from "../../../log.ts";
 import type { CaAddress } from "./account.ts";
+import type { Allowance } from "./attempt.ts";
 import { fieldsOf } from "./client.ts";
-import type { Failures } from "./failed-validations.ts";
+import type { FailedValidations, Failures } from "./failed-validations.ts";
 import { parseJson } from "./transport.ts";
 
 /** The file of one CA. */
@@ -31,35 +32,48 @@ export class FailureFile {
   }
 }
 
-/** Failed validations as they happen: counted by the calendar, written one after the other. */
-export class FailureLog {
-  readonly #file: FailureFile;
-  readonly #log: Logger;
+export interface FailureLogOptions {
+  readonly failures: FailureFile;
+  readonly validations: FailedValidations;
+  readonly log: Logger;
+  /** Wall clock, milliseconds since 1970. */
+  readonly clock: () => number;
+}
+
+/** Failed validations as they happen: counted over restarts, written one after the other. */
+export class FailureLog implements Allowance {
+  readonly #options: FailureLogOptions;
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(file: FailureFile, log: Logger) {
-    this.#file = file;
-    this.#log = log;
+  constructor(options: FailureLogOptions) {
+    this.#options = options;
   }
 
-  /** Those of an earlier process. */
-  async open(): Promise<Failures> {
+  /** Counts those of an earlier process. */
+  async open(): Promise<void> {
+    const { failures, validations, log } = this.#options;
     try {
-      return await this.#file.load();
+      validations.remember(await failures.load());
     } catch (error) {
-      this.#log.warn("certificate", `Reading the failed validations failed: ${String(error)}`);
-      return new Map();
+      log.warn("certificate", `Reading the failed validations failed: ${String(error)}`);
     }
   }
 
-  /** @param failures All of this hour. */
-  write(failures: Failures): void {
+  mayValidate(id: string): boolean {
+    const { validations, clock } = this.#options;
+    return validations.allowedAt(id, clock()) <= clock();
+  }
+
+  failed(id: string): void {
+    const { failures, validations, log, clock } = this.#options;
+    validations.failed(id, clock());
+    const all = validations.all(clock());
     this.#writing = this.#writing.then(async () => {
       try {
-        await this.#file.save(failures);
+        await failures.save(all);
       } catch (error) {
         // Counted in memory all the same.
-        this.#log.debug("certificate", `Storing the failed validations failed: ${String(error)}`);
+        log.debug("certificate", `Storing the failed validations failed: ${String(error)}`);
       }
     });
   }
