@@ -1,16 +1,10 @@
 // This file is the public end put together: state, certificates, listeners, sessions, control socket; start, drain, stop. product.md §1.1, §5.
-import { join } from "node:path";
 import type { EdgeOptions } from "../config/index.ts";
 import { serveControlSocket } from "../control-socket.ts";
 import { Deadlines } from "../deadlines.ts";
 import { publicConnections, readDescriptors } from "../descriptors.ts";
 import { TunlError } from "../errors.ts";
-import {
-  fingerprintOf,
-  makePrivateDirectory,
-  readSecret,
-  writeFileAtomic,
-} from "../identity/index.ts";
+import { fingerprintOf } from "../identity/index.ts";
 import type { Logger } from "../log.ts";
 import {
   answerCall,
@@ -29,6 +23,7 @@ import {
   wantGranted,
 } from "./certificates/index.ts";
 import { addressesBy, startDns } from "./dns/index.ts";
+import { domainsOf, rememberDomains } from "./domains.ts";
 import { drainEdge } from "./drain.ts";
 import { createGate } from "./gate.ts";
 import {
@@ -79,8 +74,6 @@ export interface Edge extends AsyncDisposable {
   /** Accepts no more; requests in progress get up to `graceMs`, then everything ends. */
   drain(graceMs: number): Promise<void>;
 }
-
-const DOMAINS_FILE = "domains.json";
 
 /**
  * Starts an edge. Nothing is listened on before everything it needs is there.
@@ -328,58 +321,3 @@ async function startPlain(
 }
 
 const PORT_CODES = new Set(["PORT_IN_USE", "PORT_FORBIDDEN", "LISTEN_FAILED"]);
-
-/** The names from the options, else those of the state. @throws TunlError `DOMAIN_REQUIRED`. */
-export async function domainsOf(options: EdgeOptions): Promise<readonly string[]> {
-  if (options.domains.length > 0) return options.domains;
-  const known = await knownDomains(options.stateDirectory);
-  if (known !== undefined) return known;
-  throw new TunlError(
-    "DOMAIN_REQUIRED",
-    "No domain is known, expected the zone whose names this edge hands out",
-    {
-      hint: "Run tunl edge --domain example.com; later starts remember it",
-    },
-  );
-}
-
-/** @throws TunlError `STATE_DAMAGED`. */
-async function knownDomains(stateDirectory: string): Promise<readonly string[] | undefined> {
-  const path = join(stateDirectory, DOMAINS_FILE);
-  const text = await readSecret(path);
-  const known: unknown = text === undefined ? undefined : parseJson(text, path);
-  const isList =
-    Array.isArray(known) && known.length > 0 && known.every((name) => typeof name === "string");
-  return isList ? known : undefined;
-}
-
-/** A domain that goes takes its names with it, which is more often a typing error than a wish. */
-async function rememberDomains(
-  stateDirectory: string,
-  domains: readonly string[],
-  log: Logger,
-): Promise<void> {
-  await makePrivateDirectory(stateDirectory);
-  const known = await knownDomains(stateDirectory).catch(() => undefined);
-  const gone = known?.filter((domain) => !domains.includes(domain)) ?? [];
-  if (gone.length > 0) {
-    const text = `This edge served ${gone.join(", ")} before and does not any more: names below are offline`;
-    log.warn("domain", text, { hint: `Add --domain ${gone[0]} to serve it again` });
-  }
-  await writeFileAtomic(join(stateDirectory, DOMAINS_FILE), `${JSON.stringify(domains)}\n`);
-}
-
-function parseJson(text: string, path: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    throw new TunlError(
-      "STATE_DAMAGED",
-      `Reading "${path}": it is no JSON, expected a list of domains`,
-      {
-        cause: error,
-        hint: "Name the domains again with --domain",
-      },
-    );
-  }
-}

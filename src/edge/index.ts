@@ -7,6 +7,7 @@
  */
 export type { Invitation } from "./admin/index.ts";
 export type { Terms } from "./certificates/index.ts";
-export { domainsOf, type Edge, startEdge } from "./edge.ts";
+export { domainsOf } from "./domains.ts";
+export { type Edge, startEdge } from "./edge.ts";
 export { Repair, type Repaired, type RepairPlan } from "./store/index.ts";
 export { agreeToTerms } from "./terms.ts";
