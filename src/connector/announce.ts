@@ -168,7 +168,9 @@ export function refusedName(host: string, code: string, text: string, ruledBy?: 
 /** A refusal that ends by itself: the edge looks again, and says so. */
 export const UNPROVEN = "HOSTNAME_NOT_PROVEN";
 
-function hintOf(host: string, code: string, ruledBy: string | undefined): string {
+function hintOf(name: string, code: string, ruledBy: string | undefined): string {
+  // A shell reads a star of its own.
+  const host = name.startsWith("*") ? `'${name}'` : name;
   if (code === UNPROVEN) return "The name is served as soon as the edge sees it, without a restart";
   if (code === "HOSTNAME_TAKEN")
     return ruledBy !== undefined

@@ -42,9 +42,11 @@ export function assertWhole(host: string, domains: readonly string[]): void {
 
 /** @param tunnel Its name, where it exists already. */
 export function notGranted(host: string, { domains }: NameRules, tunnel = "TUNNEL"): TunlError {
+  // A shell reads a star of its own.
+  const typed = host.startsWith("*") ? `'${host}'` : host;
   return new TunlError("HOSTNAME_NOT_GRANTED", `${host} is outside of what this key may claim`, {
     hint: host.includes(".")
-      ? `Ask the edge's owner to run tunl edge grant ${tunnel} ${host} there, or for an account that may have it: tunl edge invite --account --scope ${host}`
+      ? `Ask the edge's owner to run tunl edge grant ${tunnel} ${typed} there, or for an account that may have it: tunl edge invite --account --scope ${typed}`
       : `Write the whole name, such as ${host}.${domains[0] ?? "example.com"}`,
   });
 }

@@ -110,6 +110,16 @@ describe("hostnames", () => {
     });
   });
 
+  test("a wildcard in a command of a hint is quoted for the shell", async () => {
+    using directory = new Directory();
+    await using store = await open(directory.path);
+    const bob = await join(store, ["bob.example.com"]);
+    expect(await refusalOf(store.claimHost(bob, "*.app.example.com"))).toMatchObject({
+      message: expect.stringMatching(/^\*\.app\.example\.com is outside/),
+      hint: expect.stringContaining("tunl edge grant TUNNEL '*.app.example.com' there"),
+    });
+  });
+
   test("outside of the key's scope are not granted", async () => {
     using directory = new Directory();
     await using store = await open(directory.path);
