@@ -1,6 +1,8 @@
 // This file is READY's application as the edge sends it: whose key it was, and where names are. PROTOCOL §12.4.
 import { TunlError } from "../errors.ts";
 
+const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 /** READY's view of the key that was proven. */
 export interface Ready {
   /** undefined for the key of an account. */
@@ -24,7 +26,9 @@ export function readReady(application: Uint8Array): Ready {
   if (tunnel === null || tunnel === undefined)
     return { tunnel: undefined, keyId, domains, publicPort, scope };
   const { id, name } = isObject(tunnel) ? tunnel : {};
-  if (typeof id !== "string" || typeof name !== "string") throw refuse("names no tunnel");
+  // It becomes the name of a file: anything but a UUID may be a path.
+  if (typeof id !== "string" || !UUID.test(id) || typeof name !== "string")
+    throw refuse("names no tunnel");
   return { tunnel: { id, name }, keyId, domains, publicPort, scope };
 }
 

@@ -131,7 +131,7 @@ export class EdgeDirectory {
   async writeCredentials(credentials: Credentials): Promise<void> {
     const isTunnel = credentials.kind === "tunnel";
     await this.#write(
-      isTunnel ? `${credentials.tunnel}.json` : ACCOUNT_FILE,
+      isTunnel ? basename(this.pathOf(credentials.tunnel)) : ACCOUNT_FILE,
       isTunnel ? formatTunnel(credentials) : formatAccount(credentials),
     );
   }
@@ -228,9 +228,16 @@ export class EdgeDirectory {
     await removeFile(this.#pendingPath(pending.kind, pending.codeHash));
   }
 
-  /** The credentials file of a tunnel. */
+  /**
+   * The credentials file of a tunnel.
+   *
+   * @throws TunlError `BAD_ANSWER` for what is no UUID: edges say which tunnels there are, and no file elsewhere is theirs.
+   */
   pathOf(tunnel: string): string {
-    return join(this.path, `${tunnel}.json`);
+    const name = `${tunnel}.json`;
+    if (TUNNEL_FILE.test(name)) return join(this.path, name);
+    const shown = JSON.stringify(tunnel.slice(0, 64));
+    throw new TunlError("BAD_ANSWER", `The edge named a tunnel ${shown}, expected a UUID`);
   }
 
   /** The tunnel becomes the edge's default one where there is none yet. */

@@ -342,9 +342,13 @@ describe("uplink", () => {
     if (!first.closed) await within(once(first, "close"), "the end of the first link");
   });
 
-  test("a READY that is no JSON ends the link, and is asked for again", async () => {
+  const escape = JSON.stringify({ ...READY, tunnel: { id: "../../escaped", name: "home" } });
+  test.each([
+    ["is no JSON", "no json"],
+    ["names a tunnel by a path", escape],
+  ])("a READY that %s ends the link, and is asked for again", async (_, application) => {
     await using edge = await listen();
-    edge.application = "no json";
+    edge.application = application;
     const { onGranted } = edge;
     edge.onGranted = () => {
       edge.onGranted = () => {

@@ -152,6 +152,19 @@ describe("edge directory", () => {
     expect(await edge.listTunnels()).toEqual([]);
   });
 
+  test("writes and removes nothing for a tunnel whose id is a path", async () => {
+    const edge = directory();
+    const pending = pendingOf(await edge.prepare(lineTo("example.com"), "tunnel", now));
+    const before = readdirSync(edge.path);
+    for (const id of ["../../escaped", "..", "", `${tunnel}/../x`, tunnel.toUpperCase()]) {
+      const bad = edge.complete(pending, { ...joined, tunnel: id }, now);
+      expect(await bad.catch((error: unknown) => error)).toMatchObject({ code: "BAD_ANSWER" });
+      const gone = edge.forgetTunnel(id);
+      expect(await gone.catch((error: unknown) => error)).toMatchObject({ code: "BAD_ANSWER" });
+    }
+    expect(readdirSync(edge.path)).toEqual(before);
+  });
+
   test("turns the pending key into credentials that the same line then means, after the code's end too", async () => {
     const edge = directory();
     const line = lineTo("example.com");
