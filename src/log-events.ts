@@ -58,7 +58,7 @@ export const EVENTS = {
     about: "A link is up",
     fields: ["edge", "links", "rttMs", "visitor"],
   },
-  disconnected: { about: "A connector said goodbye", fields: [] },
+  disconnected: { about: "A connector said goodbye, or the edge stops", fields: [] },
   "link.lost": { about: "A link broke", fields: [] },
   "link.refused": { about: "An unfinished link ended", fields: ["visitor"], label: "link" },
   link: { about: "A step in the life of a link", fields: ["cause", "error"] },

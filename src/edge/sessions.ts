@@ -197,7 +197,10 @@ export class Sessions {
             ? acceptCall(stream, (call) => onCall(call, live))
             : undefined,
         status: (status) => {
-          if (status.name === "closed") this.#detach(live, status.message, status.remote, scoped);
+          if (status.name !== "closed") return;
+          // A stop of the edge is no fault of a link either.
+          const isGoodbye = status.remote || status.code === SESSION_CODES.SHUTDOWN.code;
+          this.#detach(live, status.message, isGoodbye, scoped);
         },
         fault: (error, stream) =>
           scoped.error("bug", `A stream handler failed: ${String(error)}`, { stream }),

@@ -100,6 +100,21 @@ describe.skipIf(!CAN_RUN)("what owners are told", () => {
     expect(await edge.invite(["--host", `*.${DOMAIN}`])).toContain("/");
   });
 
+  test("an edge that stops loses no link", async () => {
+    using home = new Home();
+    await using edge = await TestEdge.start();
+    const line = await edge.invite();
+    await using connector = new Running(
+      ["connect", "http_status:204", "--join", line, "--log-format", "json"],
+      { home: home.path },
+    );
+    await connector.event("connected");
+    edge.process.signal("SIGTERM");
+    await edge.process.ended;
+    expect((await edge.process.event("disconnected"))["msg"]).toContain("The edge stop");
+    expect(edge.process.output).not.toContain("link.lost");
+  });
+
   test("an edge that loses a domain says so", async () => {
     using home = new Home();
     {
