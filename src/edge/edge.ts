@@ -225,7 +225,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
       isCovered: (name) => certificates.covers(name) || source.arriving(name) !== undefined,
       ...(answers !== undefined && {
         challenges: {
-          server: answers.createTlsServer(),
+          server: answers.createTlsServer(deadlines),
           isExpected: (name) => answers.isExpected(name),
         },
       }),

@@ -23,6 +23,7 @@ import {
 } from "../../src/edge/certificates/acme/storage.ts";
 import { ANSWER_MS, CaTransport, type Fetch } from "../../src/edge/certificates/acme/transport.ts";
 import { CertificateTable } from "../../src/edge/certificates/certificates.ts";
+import { Deadlines } from "../../src/deadlines.ts";
 import { Logger, type LogRecord } from "../../src/log.ts";
 import { eventually } from "../binary/program.ts";
 import type { Names, Pebble } from "../pebble.ts";
@@ -248,6 +249,9 @@ export class Doors implements AsyncDisposable {
   readonly tlsPort: number;
   readonly #servers: readonly Server[];
   readonly #rooms: Rooms;
+  readonly #deadlines = new Deadlines((error) => {
+    throw error;
+  });
 
   private constructor(servers: readonly Server[], ports: readonly number[], rooms: Rooms) {
     this.#servers = servers;
@@ -274,11 +278,12 @@ export class Doors implements AsyncDisposable {
   /** Whose answers are shown from now on; `tls` false: nobody answers TLS-ALPN-01. */
   lead(answers: ChallengeAnswers, tls = true): void {
     this.#rooms.answers = answers;
-    this.#rooms.tls = tls ? answers.createTlsServer() : undefined;
+    this.#rooms.tls = tls ? answers.createTlsServer(this.#deadlines) : undefined;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     for (const server of this.#servers) server.close();
+    this.#deadlines[Symbol.dispose]();
   }
 }
 

@@ -91,12 +91,14 @@ export class FaultProxy implements AsyncDisposable {
         return;
       }
       this.#armed = undefined;
-      // The last bytes have to be on their way before an RST takes what waits with it.
-      to.write(bytes.subarray(0, armed.left), () => {
+      pair.isDark = true;
+      const fail = (): void => {
         this.#fail(pair, armed.fault);
         armed.done();
-      });
-      pair.isDark = true;
+      };
+      // The last bytes have to be on their way before an RST takes what waits with it. Of an empty write nobody hears.
+      if (armed.left === 0) fail();
+      else to.write(bytes.subarray(0, armed.left), fail);
     });
   }
 

@@ -7,6 +7,7 @@ import {
   type Challenge,
   ChallengeAnswers,
 } from "../../../src/edge/certificates/acme/challenges.ts";
+import { Deadlines } from "../../../src/deadlines.ts";
 import { reachedLimits } from "../../../src/limits.ts";
 import { within } from "../../within.ts";
 import {
@@ -25,6 +26,9 @@ describe("front door and ACME", () => {
   let authority: Authority;
   let ca: string;
   let door: Door | undefined;
+  const lingering = new Deadlines((error) => {
+    throw error;
+  });
 
   beforeAll(async () => {
     authority = await makeAuthority();
@@ -96,7 +100,7 @@ describe("front door and ACME", () => {
   test("TLS-ALPN-01: the CA sees the challenge certificate while it is expected, a visitor its own", async () => {
     const answers = new ChallengeAnswers(undefined, Date.now);
     const challenges = {
-      server: answers.createTlsServer(),
+      server: answers.createTlsServer(lingering),
       isExpected: (name: string) => answers.isExpected(name),
     };
     const { front, table } = await open({ challenges });
@@ -130,7 +134,9 @@ describe("front door and ACME", () => {
   test("TLS-ALPN-01: whoever has seen the challenge certificate and does not close is cut", async () => {
     const answers = new ChallengeAnswers(undefined, Date.now);
     const isExpected = (name: string): boolean => answers.isExpected(name);
-    const { front } = await open({ challenges: { server: answers.createTlsServer(), isExpected } });
+    const { front } = await open({
+      challenges: { server: answers.createTlsServer(lingering), isExpected },
+    });
     const challenge = { type: "tls-alpn-01", name: NAME, token: "t", keyAuthorization: "t.t" };
     await using _shown = await answers.present(
       challenge as Challenge,

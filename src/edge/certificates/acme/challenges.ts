@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { createSecureContext, createServer, type SecureContext, type Server } from "node:tls";
 import { canonicalName } from "../../../address/index.ts";
+import type { Deadlines } from "../../../deadlines.ts";
 import { TunlError } from "../../../errors.ts";
 import { reached } from "../../../limits.ts";
 import { makeChallengeCertificate } from "./alpn-certificate.ts";
@@ -64,7 +65,7 @@ export class ChallengeAnswers {
   }
 
   /** Makes the TLS server that the front door gives such a CA to; a handshake is all it does. */
-  createTlsServer(): Server {
+  createTlsServer(deadlines: Deadlines): Server {
     const server = createServer({
       ALPNProtocols: [CHALLENGE_PROTOCOL],
       SNICallback: (sent, answer) => {
@@ -80,11 +81,11 @@ export class ChallengeAnswers {
       socket.resume();
       socket.end();
       // No other deadline holds for it: its owner is nobody.
-      const late = setTimeout(() => {
+      const late = deadlines.schedule(LINGER_MS, () => {
         reached("challengeLinger");
         socket.destroy();
-      }, LINGER_MS);
-      socket.once("close", () => clearTimeout(late));
+      });
+      socket.once("close", () => late.cancel());
     });
     server.on("tlsClientError", (_error, socket) => socket.destroy());
     return server;
