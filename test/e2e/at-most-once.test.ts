@@ -110,7 +110,8 @@ describe.skipIf(!CAN_RUN)("at most once (R-07)", () => {
       await using origin = await RawOrigin.start({}, (peer) => {
         // Answers what is whole: the body of a POST here ends in a full stop.
         peer.onHead((head) => {
-          if (head.startsWith("GET ")) peer.send(OK);
+          // On a connection that a POST had before, its body stands in front.
+          if (/^(?:twelve bytes\.)?GET /.test(head)) peer.send(OK);
         });
         peer.socket.on("data", () => {
           if (peer.text.endsWith(".")) peer.send(OK);
