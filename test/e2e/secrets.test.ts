@@ -1,9 +1,10 @@
-// This file is what must not be in any output: every secret that was issued in a run of both ends, looked for in all they wrote. S-66.
+// This file is what must not be in any output: every secret that was issued in a run of both ends, looked for in all they wrote, in the lists of arguments and in what passed between them. S-65, S-66.
 import { describe, expect, test } from "bun:test";
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { eventually } from "../binary/program.ts";
 import { Home, IS_SLOW, Running, tunl } from "../binary/tunl.ts";
+import { RecordingRelay } from "./recording-relay.ts";
 import { App, CAN_RUN, curl, DOMAIN, TestEdge } from "./rig.ts";
 
 /** What a visitor sends that nobody may find in a log: query, fields, body. */
@@ -39,13 +40,28 @@ function keysOf(homes: readonly string[]): string[] {
   });
 }
 
+/** What any user of the machine can read about running processes. */
+function argumentLists(): string {
+  if (process.platform !== "linux") return "";
+  const lists = readdirSync("/proc").flatMap((pid) => {
+    if (!/^[0-9]+$/.test(pid)) return [];
+    try {
+      return [readFileSync(`/proc/${pid}/cmdline`, "latin1").replaceAll("\0", " ")];
+    } catch {
+      // It ended in the meantime.
+      return [];
+    }
+  });
+  return lists.join("\n");
+}
+
 /**
  * Everything an account does, with its tokens used in every way and one of them refused.
  *
  * @returns Tokens and lines, and all that was written but the one answer that is a token.
  */
 async function accountLife(
-  edge: TestEdge,
+  line: string,
   home: string,
   noise: readonly string[],
 ): Promise<{
@@ -60,7 +76,6 @@ async function accountLife(
     outputs.push(stderr);
     return stdout;
   };
-  const line = await edge.invite(["--account"]);
   outputs.push(await runs(["login", line]));
   outputs.push(await runs(["tunnel", "create", "secrets", "--json"]));
   const shown = (await runs(["tunnel", "token", "secrets", "--label", "shown"])).trim();
@@ -78,6 +93,8 @@ async function accountLife(
     outputs.push(stdout, stderr);
     expect(stderr).toContain("as in the token");
   });
+  // While they run: whoever looks at the processes sees no token and no key.
+  outputs.push(argumentLists().replaceAll(line, ""));
   await Promise.all(used);
   outputs.push(await runs(["tunnel", "rotate", "secrets", "--key", "shown"]));
   const words = ["connect", "http_status:204", ...noise];
@@ -98,6 +115,9 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       const noise = ["--log-level", "trace"];
       using log = new Home();
       await using edge = await TestEdge.start({ flags: noise, settings: "log: {access: on}\n" });
+      // Links go through somebody who writes everything down.
+      await using relay = await RecordingRelay.to(edge.port);
+      const through = (line: string): string => line.replace(`:${edge.port}/`, `:${relay.port}/`);
       const outputs: string[] = [];
       const lines: string[] = [];
       const invite = async (flags: readonly string[] = []): Promise<string> => {
@@ -114,7 +134,15 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       const file = join(log.path, "connector.log");
       const flags = [
         ...["--name", "app", "--access-log", "on", "--pidfile", join(home.path, "pid")],
-        ...["--join", await invite(), "--log-format", format, ...noise, "--log-file", file],
+        ...[
+          "--join",
+          through(await invite()),
+          "--log-format",
+          format,
+          ...noise,
+          "--log-file",
+          file,
+        ],
       ];
       const connector = new Running(["connect", String(app.port), ...flags], { home: home.path });
       await eventually(async () => {
@@ -138,7 +166,10 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       // What an account does differs by form in the same way: the long form looks at all.
       const isLived = IS_SLOW || format === "json";
       const life = isLived
-        ? await accountLife(edge, home.path, [...noise, "--log-format", format])
+        ? await accountLife(through(await edge.invite(["--account"])), home.path, [
+            ...noise,
+            ...["--log-format", format],
+          ])
         : { tokens: [`tunl_t1_${"s3cret".repeat(25)}`], lines: [], outputs: [] };
       const { tokens } = life;
       lines.push(...life.lines);
@@ -179,7 +210,8 @@ describe.skipIf(!CAN_RUN)("no secret that was issued is in any output", () => {
       );
       edge.process.signal("SIGTERM");
       await collect(edge.process);
-      const all = outputs.join("\n");
+      expect(relay.captured.length).toBeGreaterThan(5_000);
+      const all = [...outputs, relay.captured].join("\n");
       // The run did write what it should: this is no search in nothing.
       expect(all.length).toBeGreaterThan(3_000);
       expect(all).toMatch(/enrol|joined/);
