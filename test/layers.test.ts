@@ -13,8 +13,8 @@ const LAYERS: Readonly<Record<string, string>> = {
   bytes: "",
   // Memory of socket writes, shared by whoever writes to sockets.
   staging: "",
-  // Called by whoever reads sockets.
-  garbage: "",
+  // Memory of what sockets deliver: said by whoever reads them, and by whoever was the last to look at its bytes.
+  received: "",
   // Counts what held somebody back; reached by every layer, like errors.
   limits: "",
   "log-events": "",
@@ -28,18 +28,18 @@ const LAYERS: Readonly<Record<string, string>> = {
   msgpack: "bytes errors",
   address: "bytes errors",
   headers: "bytes errors",
-  http1: "headers bytes errors",
+  http1: "headers bytes received errors",
   http2: "headers bytes errors",
   // Path expressions, which config judges and the connector asks.
   expression: "errors",
   config: "address expression bytes errors",
   identity: "msgpack address bytes errors",
-  wire: "msgpack bytes limits errors",
-  session: "wire identity bytes staging garbage limits errors",
-  exchange: "session headers msgpack bytes staging limits errors",
-  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes garbage limits errors",
+  wire: "msgpack bytes received limits errors",
+  session: "wire identity bytes staging received limits errors",
+  exchange: "session headers msgpack bytes staging received limits errors",
+  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes received limits errors",
   connector:
-    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket expression bytes garbage limits errors",
+    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket expression bytes received limits errors",
   cli: "edge connector identity config address log-events log metrics bytes limits errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };

@@ -95,7 +95,7 @@ abstract class ControlStream implements StreamEvents {
         if (this.#reader.read(rest) === "needBytes") return;
         rest = this.#reader.rest;
         this.message(this.#reader.message);
-        this.#reader.release();
+        this.#reader.release(true);
       }
     } catch (error) {
       if (!(error instanceof MsgpackError)) throw error;

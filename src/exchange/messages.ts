@@ -1,6 +1,7 @@
 // This file is the table of messages at the start of a stream's directions: ext objects with one positional array each. PROTOCOL §12.1, §12.4.
 import { bug } from "../errors.ts";
 import { reached } from "../limits.ts";
+import { spent } from "../received.ts";
 import {
   asciiUpTo,
   bin,
@@ -110,6 +111,9 @@ export class MessageReader {
   #heldLength = 0;
   #chunk: Uint8Array = NOTHING;
   #message: Message | undefined;
+  /** The bytes in which it was found, and how many are its own. */
+  #found: Uint8Array = NOTHING;
+  #foundBytes = 0;
   static readonly #head = new ExtHead();
 
   /** The message after `read` said so. */
@@ -122,10 +126,14 @@ export class MessageReader {
     return this.#chunk;
   }
 
-  /** The message was dealt with: it and the bytes behind it pin the buffer in which they were received. */
-  release(): void {
+  /**
+   * The message was dealt with: it and the bytes behind it pin the buffer in which they were received.
+   * @param isKept Somebody still views the message.
+   */
+  release(isKept: boolean): void {
+    if (!isKept && this.#message !== undefined) spent(this.#found, this.#foundBytes);
     this.#message = undefined;
-    this.#chunk = NOTHING;
+    this.#chunk = this.#found = NOTHING;
   }
 
   /** Bytes kept inside. */
@@ -158,6 +166,8 @@ export class MessageReader {
         const record = MESSAGES[name].schema.decode(all, headLength, end);
         this.#message = { name, record } as Message;
         this.#chunk = all.length === end ? NOTHING : all.subarray(end);
+        this.#found = all;
+        this.#foundBytes = end;
         this.#held = undefined;
         this.#heldLength = 0;
         return "message";
@@ -179,6 +189,7 @@ export class MessageReader {
     }
     this.#held.set(bytes, this.#heldLength);
     this.#heldLength = needed;
+    spent(bytes);
     return this.#held.subarray(0, needed);
   }
 }

@@ -1,6 +1,7 @@
 // This file is how a body travels in a direction: bare bytes of a known length, or runs when it is unknown. PROTOCOL §12.2.
 import { TunlError } from "../errors.ts";
 import { reached } from "../limits.ts";
+import { spent } from "../received.ts";
 
 /** Largest trailer section, bytes. */
 export const TRAILERS_MAX = 8 * 1024;
@@ -114,7 +115,9 @@ export class BodyReader {
           if (this.#digits === 4) this.#counted();
       }
     }
-    if (overhead > 0) this.#sink.overhead(overhead);
+    if (overhead === 0) return;
+    spent(bytes, overhead);
+    this.#sink.overhead(overhead);
   }
 
   #counted(): void {
@@ -191,6 +194,7 @@ export class BodyWriter {
       const run = new Uint8Array(4 + bytes.length);
       writeU32(run, 0, bytes.length);
       run.set(bytes, 4);
+      spent(bytes);
       return this.#target.write(run, true);
     }
     const head = new Uint8Array(4);

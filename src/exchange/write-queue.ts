@@ -1,5 +1,6 @@
 // This file is what waits to be written to a socket: as it came, or copied into buffers of our own where it waits for longer (S-42).
 import { copyBytes } from "../bytes.ts";
+import { spent } from "../received.ts";
 import { giveStaging, takeStaging } from "../staging.ts";
 
 /** Chunks below this size are copied together where many wait, so that a peer's tiny chunks cost bytes, not objects. */
@@ -33,6 +34,8 @@ export class WriteQueue {
   /** Lent to the socket, and whether it is ours again when the socket has no more use for it. */
   #lent: Buffer | undefined;
   #isSpent = false;
+  /** What the socket was given as it came. */
+  #direct: Uint8Array | undefined;
 
   get length(): number {
     return this.#length;
@@ -59,6 +62,7 @@ export class WriteQueue {
         this.#settled += to - from;
         from = to;
       }
+      spent(chunk);
     }
     this.#loose.length = 0;
     this.#first = 0;
@@ -76,6 +80,8 @@ export class WriteQueue {
   written(): void {
     if (this.#lent !== undefined && this.#isSpent) giveStaging(this.#lent);
     this.#lent = undefined;
+    if (this.#direct !== undefined) spent(this.#direct);
+    this.#direct = undefined;
   }
 
   /** Drops what waits. */
@@ -124,7 +130,12 @@ export class WriteQueue {
       total += length;
     }
     const isAlone = end === this.#first + 1 && !isSmallPart(first, total);
-    const bytes = isAlone ? (isPart ? first.subarray(0, total) : first) : this.#gather(end, total);
+    let bytes = first;
+    if (!isAlone) bytes = this.#gather(end, total);
+    else {
+      if (isPart) bytes = first.subarray(0, total);
+      this.#direct = bytes;
+    }
     if (isPart) this.#loose[this.#first] = first.subarray(total);
     else this.#drop(end);
     return bytes;
@@ -140,6 +151,7 @@ export class WriteQueue {
       const chunk = this.#loose[index] as Uint8Array;
       const bytes = Math.min(chunk.length, total - at);
       copyBytes(chunk, 0, bytes, buffer, at);
+      spent(chunk, bytes);
       at += bytes;
     }
     return buffer.subarray(0, total);

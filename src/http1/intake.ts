@@ -1,4 +1,5 @@
 // This file is the bytes a reader was given and has not shown yet, and sections of them that come in pieces. http.md §3.
+import { spent } from "../received.ts";
 
 /** Smallest buffer for a section that comes in pieces. */
 const FIRST_BUFFER_BYTES = 2048;
@@ -20,6 +21,8 @@ export class Intake {
   section: Uint8Array = NOTHING;
   #copy: Uint8Array = NOTHING;
   #copied = 0;
+  /** Bytes of the chunk that nobody views. */
+  #spent = 0;
 
   /** Bytes of the chunk that were not read. */
   get unread(): number {
@@ -32,14 +35,22 @@ export class Intake {
   }
 
   feed(bytes: Uint8Array): void {
-    if (this.at === this.chunk.length) this.chunk = bytes;
-    else {
-      const joined = new Uint8Array(this.unread + bytes.length);
-      joined.set(this.chunk.subarray(this.at));
-      joined.set(bytes, this.unread);
-      this.chunk = joined;
+    const { unread } = this;
+    let chunk = bytes;
+    if (unread > 0) {
+      chunk = new Uint8Array(unread + bytes.length);
+      chunk.set(this.chunk.subarray(this.at));
+      chunk.set(bytes, unread);
+      this.#spent += unread;
+      spent(bytes);
     }
-    this.at = 0;
+    this.#drop();
+    this.chunk = chunk;
+  }
+
+  /** So many bytes of the chunk were read and are viewed by nobody. */
+  spend(count: number): void {
+    this.#spent += count;
   }
 
   view(start: number, end: number): Uint8Array {
@@ -48,8 +59,7 @@ export class Intake {
 
   takeRest(): Uint8Array {
     const rest = this.view(this.at, this.chunk.length);
-    this.chunk = NOTHING;
-    this.at = 0;
+    this.#drop();
     return rest;
   }
 
@@ -75,13 +85,19 @@ export class Intake {
     if (!reader.parse(this.#copy, this.#copied)) return false;
     // What was copied beyond the end of the section is still in the chunk.
     this.at += reader.position - this.#copied;
+    this.#spent += reader.position - this.#copied;
     this.release();
     return true;
   }
 
   /** Lets go of a chunk that is read: the next one may be long in coming. */
   release(): void {
-    if (this.at < this.chunk.length) return;
+    if (this.at === this.chunk.length) this.#drop();
+  }
+
+  #drop(): void {
+    if (this.#spent > 0) spent(this.chunk, this.#spent);
+    this.#spent = 0;
     this.chunk = NOTHING;
     this.at = 0;
   }
@@ -106,5 +122,6 @@ export class Intake {
     this.#copy.set(this.view(this.at, this.at + size), this.#copied);
     this.#copied = needed;
     this.at += size;
+    this.#spent += size;
   }
 }

@@ -1,6 +1,7 @@
 // This file is one side of a connection read message by message: chunks in, steps out. http.md §3, §3.3.
 import { bug } from "../errors.ts";
 import { type HeaderBlock, NO_FIELDS, TRAILER_LIMITS } from "../headers/index.ts";
+import { spent } from "../received.ts";
 import { BodyDecoder } from "./body-decoder.ts";
 import { Http1Error } from "./faults.ts";
 import { findControl } from "./framing.ts";
@@ -39,7 +40,9 @@ export interface Reader<H extends Head> {
   readonly head: H;
   /** The head is not asked for again: what it views may be freed, however long the message lasts. */
   forgetHead(): void;
-  /** After `body`: never empty, until the next call of `next`. */
+  /** The same, and nobody else views any of it from now on. */
+  spendHead(): void;
+  /** After `body`: never empty, until the next call of `next`. Its bytes belong to the caller (`received.ts`). */
   readonly body: Uint8Array;
   /** After `trailers`; without fields before. */
   readonly trailers: HeaderBlock;
@@ -94,6 +97,9 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
   #error: unknown;
   readonly #intake = new Intake();
   #head: H | undefined;
+  /** It views so many bytes at the start of this. */
+  #section: Uint8Array | undefined;
+  #sectionBytes = 0;
   #endsByClose = false;
   #trailers: HeaderBlock = NO_FIELDS;
 
@@ -113,6 +119,12 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
 
   forgetHead(): void {
     this.#head = undefined;
+    this.#section = undefined;
+  }
+
+  spendHead(): void {
+    if (this.#section !== undefined) spent(this.#section, this.#sectionBytes);
+    this.forgetHead();
   }
 
   get body(): Uint8Array {
@@ -157,7 +169,8 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
           break;
         case "head": {
           if (!this.#intake.readSection(this.#parser, this.#limits.headerBytes)) return "needBytes";
-          const head = this.#parser.head(this.#intake.section);
+          const { section } = this.#intake;
+          const head = this.#parser.head(section);
           this.#intake.endSection();
           const step = this.follow(head);
           if (step === "swallow") {
@@ -165,6 +178,8 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
             break;
           }
           this.#head = head;
+          this.#section = section;
+          this.#sectionBytes = this.#parser.position;
           this.#endsByClose = head.framing.kind === "untilClose";
           if (step === "interim") this.#parser.start();
           else if (step === "upgraded") this.state = "upgraded";
@@ -175,8 +190,11 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
           return "head";
         }
         case "body": {
-          const step = this.#decoder.decode(this.#intake.chunk, this.#intake.at);
-          this.#intake.at = this.#decoder.position;
+          const intake = this.#intake;
+          const step = this.#decoder.decode(intake.chunk, intake.at);
+          const content = step === "body" ? this.#decoder.end - this.#decoder.start : 0;
+          intake.spend(this.#decoder.position - intake.at - content);
+          intake.at = this.#decoder.position;
           if (step === "trailers") {
             this.#trailerParser.start(this.#decoder.consumed);
             this.state = "trailers";

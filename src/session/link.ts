@@ -1,6 +1,6 @@
 // This file is a TLS socket as a link: whole batches in, chunks out, one write outstanding. PROTOCOL §6.4, §6.5.
 import type { TLSSocket } from "node:tls";
-import { noteReceived } from "../garbage.ts";
+import { received } from "../received.ts";
 import { giveStaging } from "../staging.ts";
 import type { LinkLoss } from "./core/index.ts";
 import { boundUnsent, type KernelTuning, tuningOf, wishForBbr } from "./kernel.ts";
@@ -34,7 +34,7 @@ export class SocketLink {
     socket.on("end", () => this.#lose("fin"));
     socket.on("close", () => this.#lose("fin"));
     socket.on("data", (chunk: Uint8Array) => {
-      noteReceived(chunk.length);
+      received(chunk);
       if (!this.#isOver) events.bytes(chunk);
     });
     socket.resume();

@@ -1,6 +1,7 @@
 // This file is bytes of one link to frames: incremental, checked at the head, without allocation for a length announced. PROTOCOL §2.1.
 import { bug } from "../errors.ts";
 import { EXT_HEAD_MAX, ExtHead, type Infer, MsgpackError } from "../msgpack/index.ts";
+import { spent } from "../received.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { readOffset } from "./data.ts";
 import { WireError } from "./error-codes.ts";
@@ -24,6 +25,7 @@ const EMPTY: Uint8Array = new Uint8Array(0);
  *
  * Fields, records and `raw` hold until the next `next()`. `bytes` and `bin` values are views, of the chunk or of a buffer
  * made for a frame that arrived in pieces; the decoder never writes to either again, so they may be kept, and pin it.
+ * They are the receiver's from then on (`received.ts`); all other bytes of live frames the decoder has `spent` itself.
  * After an error every `next()` throws the same error: a link with a wrong byte has no next frame.
  */
 export class FrameDecoder {
@@ -41,6 +43,8 @@ export class FrameDecoder {
 
   #chunk = EMPTY;
   #at = 0;
+  /** Bytes of the chunk that nobody views any more. */
+  #spent = 0;
   /** Start and pieces of a frame that did not end in its chunk. */
   #pieces = EMPTY;
   #pieced = 0;
@@ -105,6 +109,8 @@ export class FrameDecoder {
       const joined = new Uint8Array(left + bytes.length);
       joined.set(this.#chunk.subarray(this.#at));
       joined.set(bytes, left);
+      this.#dropChunk(left);
+      spent(bytes);
       this.#chunk = joined;
     }
     this.#at = 0;
@@ -187,7 +193,7 @@ export class FrameDecoder {
 
   /** Nothing to hand out. A chunk can be 512 KiB: no reference to it stays behind. */
   #wait(): undefined {
-    this.#chunk = EMPTY;
+    this.#dropChunk(0);
     this.#at = 0;
     this.#release();
     return undefined;
@@ -204,11 +210,19 @@ export class FrameDecoder {
     }
   }
 
+  /** @param copied Bytes that were not handed out, of which there is a copy. */
+  #dropChunk(copied: number): void {
+    const count = this.#spent + copied;
+    if (count > 0) spent(this.#chunk, count);
+    this.#chunk = EMPTY;
+    this.#spent = 0;
+  }
+
   #fail(error: WireError): void {
     this.#error = error;
     this.#spec = undefined;
     this.#chunk = this.#pieces = EMPTY;
-    this.#at = this.#pieced = 0;
+    this.#at = this.#pieced = this.#spent = 0;
     this.#release();
   }
 
@@ -228,6 +242,7 @@ export class FrameDecoder {
     else this.#pieces.set(this.#chunk.subarray(this.#at, until), this.#pieced);
     this.#pieced = needed;
     this.#at = until;
+    this.#spent += more;
   }
 
   /** Room beyond the bytes received, so that a frame of one byte per packet is not copied for each of them. */
@@ -272,13 +287,18 @@ export class FrameDecoder {
     this.#frame = frame;
     this.#start = start;
     this.#end = end;
+    let viewed = 0;
     if (spec.schema === undefined) {
       this.#record = undefined;
       this.#takeData(spec, frame, payload, end);
+      viewed = this.bytes.length;
     } else {
       this.bytes = EMPTY;
       this.#record = this.#decode(spec, spec.schema, payload);
+      if (spec.name === "open") viewed = this.record("open").data.length;
     }
+    // What is said in a handshake is looked at later: a proof is being checked.
+    if (frame === this.#chunk && spec.phase === "live") this.#spent += total - viewed;
     return spec.name;
   }
 

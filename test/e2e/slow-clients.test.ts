@@ -25,7 +25,7 @@ const BASELINE_MS = IS_SLOW ? 5_000 : 1_000;
 /**
  * The least p99 that counts as one, ms. The short form runs beside other tests and shows that nothing breaks down. The
  * long one, on a quiet machine, is held to twice the baseline, but not to less than two pauses of the collector, which
- * runs while the readers' buffers fill (src/garbage.ts).
+ * runs while the readers' buffers fill (src/received.ts).
  */
 const GRAIN_MS = IS_SLOW ? 6 : 250;
 const BETWEEN_MS = IS_SLOW ? 10 : 3;

@@ -1,8 +1,8 @@
 // This file is one connection to an origin: its bytes to steps of the reader, its end to a word (http.md §3, §11; S-08, S-11).
 import type { Socket } from "node:net";
 
-import { noteReceived } from "../../garbage.ts";
 import { type LimitName, reached } from "../../limits.ts";
+import { received } from "../../received.ts";
 import { Outlet, type OutletEvents } from "../../exchange/index.ts";
 import {
   type FaultCode,
@@ -154,7 +154,7 @@ export class OriginConnection implements OutletEvents {
   }
 
   readonly #onData = (chunk: Uint8Array): void => {
-    noteReceived(chunk.length);
+    received(chunk);
     try {
       this.#receive(chunk);
     } catch (error) {
@@ -219,6 +219,7 @@ export class OriginConnection implements OutletEvents {
       switch (step) {
         case "head":
           user.head(this.#reader.head);
+          this.#reader.spendHead();
           break;
         case "body":
           user.body(this.#reader.body);

@@ -2,9 +2,9 @@
 import { messageOf } from "../../errors.ts";
 import type { Socket } from "node:net";
 import { CONTINUE, Http1Error, REQUEST_LIMITS, type RequestHead } from "../../http1/index.ts";
-import { noteReceived } from "../../garbage.ts";
 import { reached } from "../../limits.ts";
 import type { Logger } from "../../log.ts";
+import { received } from "../../received.ts";
 import { type AnswerContext, contextOf } from "../reply.ts";
 import { CanonicalRequests, newRequestId, type VisitorPeer } from "../request.ts";
 import type { Serve } from "../visit.ts";
@@ -107,7 +107,7 @@ export class VisitorConnection
   // The request: IntakeOwner and BodyOwner.
 
   #receive(bytes: Uint8Array): void {
-    noteReceived(bytes.length);
+    received(bytes);
     if (this.#state === "closed") return;
     if (this.#state !== "closing") return this.#intake.push(bytes);
     this.#dropped += bytes.length;

@@ -1,5 +1,6 @@
 // This file is the bytes of one sending half from the acknowledged offset to the last one written. PROTOCOL §6.1.
 import { cloneBytes, copyBytes } from "../../bytes.ts";
+import { spent } from "../../received.ts";
 
 /**
  * A queue of chunks with three positions: `acked` <= `sent` <= `written` (absolute offsets in bytes).
@@ -32,8 +33,13 @@ export class Retention {
   /** @param isWhole True for bytes that are no part of a larger buffer. */
   append(bytes: Uint8Array, isWhole: boolean): void {
     if (bytes.length === 0) return;
-    this.#chunks.push(isWhole || !isSmallSlice(bytes) ? bytes : cloneBytes(bytes));
     this.written += bytes.length;
+    if (isWhole || !isSmallSlice(bytes)) {
+      this.#chunks.push(bytes);
+      return;
+    }
+    this.#chunks.push(cloneBytes(bytes));
+    spent(bytes);
   }
 
   /** Copies the next `length` unsent bytes to `into` at `at` and moves `sent`. The caller checked that they exist. */
@@ -105,6 +111,7 @@ export class Retention {
     ) {
       this.#base += chunk.length;
       this.#chunks[this.#first] = EMPTY;
+      spent(chunk);
       this.#first += 1;
       chunk = this.#chunks[this.#first];
     }
