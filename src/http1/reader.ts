@@ -214,6 +214,8 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
         }
         case "end":
           this.state = this.afterMessage;
+          // Whoever kept the connection for later would keep what the message came in.
+          this.#intake.release();
           return "end";
         case "upgraded":
           return "upgraded";
