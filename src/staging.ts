@@ -7,7 +7,7 @@
 export const STAGING_BYTES = 128 * 1024;
 
 /**
- * Sizes of buffers, and how many of each are kept for later; more are left to the collector. A write to a peer that does
+ * Sizes of buffers, and how many of each are kept for later; more are freed. A write to a peer that does
  * not read keeps its buffer as long as the peer likes, so it should not be much larger than what is in it. The smallest
  * are the queues of visitors who read slowly, of whom there are many.
  */
@@ -41,4 +41,6 @@ export function giveStaging(buffer: Buffer): void {
   const index = classOf(buffer.length);
   const spare = spares[index] as Buffer[];
   if (spare.length < (CLASSES[index] as { spare: number }).spare) spare.push(buffer);
+  // A burst is over: what it took is not left to the collector, which may wait for long.
+  else (buffer.buffer as ArrayBuffer).transfer(0);
 }

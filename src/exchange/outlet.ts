@@ -148,13 +148,13 @@ export class Outlet {
     }
   }
 
-  /** For the look at all suspects. @returns True: it has not stopped before `before`, but may have since. */
+  /** For the look at all suspects. @returns True: it has not stopped before `before`, but may have since; or more is to be copied. */
   settleIfStopped(before: number): boolean {
     this.#isSuspect = this.#outstanding > 0 && this.#pace.sentAt > before;
     if (this.#isSuspect || this.#outstanding === 0) return this.#isSuspect;
     this.#hasStopped = true;
-    this.#queue.settle(this.#pace.most);
-    return false;
+    this.#isSuspect = !this.#queue.settle(this.#pace.most);
+    return this.#isSuspect;
   }
 
   /** Drops what waits and tells nothing more. The socket is left as it is: its owner destroys it. */

@@ -9,6 +9,8 @@ const SMALL_CHUNK = 1_024;
 const LOOSE_CHUNKS = 32;
 /** Size of what they are copied to. */
 const TAIL_BYTES = 16_384;
+/** Copied at a time: what it was copied from is freed a turn later. */
+const SETTLED_BYTES = 1_048_576;
 /** Spent places at the front of the queue before it is moved down. */
 const SPENT_CHUNKS = 256;
 
@@ -49,10 +51,16 @@ export class WriteQueue {
       this.settle(TAIL_BYTES, TAIL_BYTES);
   }
 
-  /** Copies what is loose: it will wait. @param most Size of a block, at most and at least. */
-  settle(most: number, least = 0): void {
-    for (let index = this.#first; index < this.#loose.length; index++) {
+  /**
+   * Copies what is loose, or the first `SETTLED_BYTES` of it: it will wait.
+   * @param most Size of a block, at most and at least.
+   * @returns True when nothing is loose any more.
+   */
+  settle(most: number, least = 0): boolean {
+    let index = this.#first;
+    for (let left = SETTLED_BYTES; index < this.#loose.length && left > 0; index++) {
       const chunk = this.#loose[index] as Uint8Array;
+      left -= chunk.length;
       let from = 0;
       while (from < chunk.length) {
         const block = this.#roomy(most, least);
@@ -64,13 +72,16 @@ export class WriteQueue {
       }
       spent(chunk);
     }
-    this.#loose.length = 0;
-    this.#first = 0;
+    this.#drop(index);
+    return this.#loose.length === 0;
   }
 
   /** Takes the next write of at most `most` bytes off the queue, which is not empty. `written` must follow. */
   next(most: number): Uint8Array {
-    if (this.#blocks.length > 0 && this.#first < this.#loose.length) this.settle(most);
+    const loose = this.#loose[this.#first];
+    // What is small leaves with what was copied of its kind.
+    if (this.#blocks.length > 0 && loose !== undefined && loose.length < SMALL_CHUNK)
+      this.settle(most);
     const bytes = this.#blocks.length > 0 ? this.#part(most) : this.#gathered(most);
     this.#length -= bytes.length;
     return bytes;
@@ -157,7 +168,7 @@ export class WriteQueue {
     return buffer.subarray(0, total);
   }
 
-  /** The loose chunks up to `end` are on their way. */
+  /** The loose chunks up to `end` are on their way, or copied. */
   #drop(end: number): void {
     this.#loose.fill(undefined, this.#first, end);
     this.#first = end;

@@ -1,7 +1,7 @@
 // This file is bytes of one link to frames: incremental, checked at the head, without allocation for a length announced. PROTOCOL §2.1.
 import { bug } from "../errors.ts";
 import { EXT_HEAD_MAX, ExtHead, type Infer, MsgpackError } from "../msgpack/index.ts";
-import { spent } from "../received.ts";
+import { received, spent } from "../received.ts";
 import { Admission, type AdmissionOptions } from "./admission.ts";
 import { readOffset } from "./data.ts";
 import { WireError } from "./error-codes.ts";
@@ -182,7 +182,12 @@ export class FrameDecoder {
     const whole = this.#pieces;
     this.#pieces = EMPTY;
     this.#pieced = 0;
-    return this.#take(whole, 0, total);
+    const name = this.#take(whole, 0, total);
+    if (this.bytes.length > 0) {
+      received(whole);
+      spent(whole, whole.length - this.bytes.length);
+    }
+    return name;
   }
 
   /** Keeps the rest of the chunk, which is the start of a frame. */
@@ -253,9 +258,11 @@ export class FrameDecoder {
   }
 
   #grow(size: number): void {
-    const grown = new Uint8Array(size);
-    grown.set(this.#pieces.subarray(0, this.#pieced));
-    this.#pieces = grown;
+    const { buffer } = this.#pieces;
+    // One frame of each chunk is torn: what it is moved out of is freed at once, too.
+    if (buffer.byteLength > 0)
+      this.#pieces = new Uint8Array((buffer as ArrayBuffer).transfer(size));
+    else this.#pieces = new Uint8Array(size);
   }
 
   /** @returns False when the head is incomplete; `#spec` and `#headSize` are set otherwise. */
