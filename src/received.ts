@@ -1,7 +1,7 @@
 // This file is the memory of what sockets deliver: freed when its last byte left tunl, else when the collector looks.
 import { fullGC } from "bun:jsc";
 
-/** Chunks below this size come with small messages and are left to the collector: freeing one costs 1 µs. */
+/** Chunks below this size come with small messages; they are no burden, and left to the collector. */
 const TRACKED_CHUNK = 16 * 1024;
 /** Chunks of bulk transfers are up to 512 KiB; those of this size make the collector look, if nobody frees them. */
 const LARGE_CHUNK = 128 * 1024;
