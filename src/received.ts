@@ -77,13 +77,19 @@ export function spent(bytes: Uint8Array, count = bytes.length): void {
 function free(): void {
   const buffers = due;
   due = [];
-  for (const buffer of buffers) buffer.transfer(0);
+  for (const buffer of buffers) {
+    try {
+      buffer.transfer(0);
+    } catch {
+      // Native code is at work in it: then the collector frees it, like any that nobody spends.
+    }
+  }
 }
 
 function makeRoom(bytes: number): void {
   uncollected += bytes;
   if (uncollected < COLLECT_BYTES) return;
-  uncollected = 0;
+  uncollected = bytes;
   round += 1;
   fullGC();
 }

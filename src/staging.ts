@@ -3,6 +3,8 @@
 // A socket keeps what it was given until the callback of the write, so a buffer comes back there. Fresh memory for each
 // write would be mapped, zeroed and unmapped again for every 128 KiB.
 
+import { bug } from "./errors.ts";
+
 /** The most that one write of a link or of an outlet takes. */
 export const STAGING_BYTES = 128 * 1024;
 
@@ -36,8 +38,9 @@ export function takeStaging(length: number = STAGING_BYTES): Buffer {
   return spares[index]?.pop() ?? Buffer.allocUnsafeSlow(bytes);
 }
 
-/** Nobody reads the buffer any more. */
+/** Nobody reads the buffer any more; to be said once. */
 export function giveStaging(buffer: Buffer): void {
+  if (buffer.length === 0) bug("a buffer is given back that was freed");
   const index = classOf(buffer.length);
   const spare = spares[index] as Buffer[];
   if (spare.length < (CLASSES[index] as { spare: number }).spare) spare.push(buffer);

@@ -12,7 +12,7 @@ const LAYERS: Readonly<Record<string, string>> = {
   // Cheap copies; reached by every layer, like errors.
   bytes: "",
   // Memory of socket writes, shared by whoever writes to sockets.
-  staging: "",
+  staging: "errors",
   // Memory of what sockets deliver: said by whoever reads them, and by whoever was the last to look at its bytes.
   received: "",
   // Counts what held somebody back; reached by every layer, like errors.

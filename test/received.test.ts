@@ -6,6 +6,7 @@ import { WriteQueue } from "../src/exchange/write-queue.ts";
 import { RESPONSE_LIMITS, responseReader } from "../src/http1/index.ts";
 import { received, spent } from "../src/received.ts";
 import { Retention } from "../src/session/core/retention.ts";
+import { SendHalf } from "../src/session/core/send-half.ts";
 import { FrameDecoder, writeDataHeader, writeFrame } from "../src/wire/index.ts";
 
 const KIB = 1_024;
@@ -105,6 +106,34 @@ describe("who spends", () => {
     expect(await isFreed(rest)).toBe(true);
   });
 
+  test("the decoder, of each chunk what was in it, however it was asked", async () => {
+    const scratch = new Uint8Array(64);
+    const ping = scratch.subarray(0, writeFrame("ping", { id: 9 }, scratch, 0));
+    const pings = Array.from({ length: 8_000 }, () => ping);
+    const frames = Array.from({ length: 2 }, (_, index) => {
+      const frame = new Uint8Array(22 + 16_000).fill(7);
+      writeDataHeader(frame, 0, false, 1, index * 16_000, 16_000);
+      return frame;
+    });
+    const decoder = new FrameDecoder({ side: "connector", phase: "live", maxDatagram: 0 });
+    const first = chunkFrom(...pings);
+    decoder.feed(first);
+    // Not asked whether there is more.
+    for (const _ of pings) expect(decoder.next()).toBe("ping");
+    const second = chunkFrom(...frames);
+    decoder.feed(second);
+    expect(await isFreed(first)).toBe(true);
+    decoder.next();
+    const one = decoder.bytes;
+    decoder.next();
+    const two = decoder.bytes;
+    expect(decoder.next()).toBeUndefined();
+    spent(one);
+    expect(await isFreed(second)).toBe(false);
+    spent(two);
+    expect(await isFreed(second)).toBe(true);
+  });
+
   test("the reader of an origin: framing, and the head once it was dealt with", async () => {
     const head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n";
     const reader = responseReader(RESPONSE_LIMITS);
@@ -124,8 +153,6 @@ describe("who spends", () => {
       expect(Buffer.from(reader.body).toString()).toBe(content);
       spent(reader.body);
     }
-    // The trailer section, two bytes, is a view for whoever asks.
-    spent(rest, 2);
     expect(await isFreed(rest)).toBe(true);
   });
 
@@ -168,6 +195,17 @@ describe("who spends", () => {
     expect(again).toEqual(into.subarray(32 * KIB));
     bytes.acknowledge(64 * KIB);
     expect(await isFreed(second)).toBe(true);
+  });
+
+  test("a direction that was acknowledged to its end", async () => {
+    const half = new SendHalf(64 * KIB);
+    const chunk = chunkOf(32 * KIB);
+    half.bytes.append(chunk, false);
+    half.finish();
+    half.send(new Uint8Array(32 * KIB), 0, 32 * KIB);
+    expect(await isFreed(chunk)).toBe(false);
+    half.ended();
+    expect(await isFreed(chunk)).toBe(true);
   });
 
   test("a socket's queue: what it gathered or settled, and what the kernel took as it came", async () => {

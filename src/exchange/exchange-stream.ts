@@ -29,10 +29,8 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
   }
 
   protected abstract readonly events: BodyEvents | undefined;
-  /** A message arrived where messages are expected. Throws BodyFault or MsgpackError for what must not come now. */
+  /** A message arrived where messages are expected; its bytes hold during the call only. Throws BodyFault or MsgpackError for what must not come now. */
   protected abstract message(message: Message): void;
-  /** True: `message` keeps views of what it was given. */
-  protected abstract readonly keepsMessages: boolean;
 
   // Our direction
 
@@ -133,7 +131,7 @@ export abstract class ExchangeStream implements StreamEvents, ExchangeSide, Cont
         this.stream.consumed(rest.length - this.#reader.rest.length);
         rest = this.#reader.rest;
         if (step === "message") this.message(this.#reader.message);
-        this.#reader.release(this.keepsMessages);
+        this.#reader.release(false);
       }
       if (rest.length === 0) return;
       if (this.#incoming === "body") this.#body?.push(rest);

@@ -66,7 +66,6 @@ class Shelf implements Stream {
 class RequesterStream extends ExchangeStream implements Requester {
   readonly head: RequestHead;
   protected readonly events: RequesterEvents;
-  protected readonly keepsMessages = false;
   #interims = 0;
   /** All that was written to a stream that delivered nothing of it; empty otherwise. */
   #replay: Uint8Array[] = [];

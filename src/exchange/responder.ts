@@ -15,8 +15,6 @@ const DETAIL_MAX = 256;
 export type TakeRequest = (exchange: Responder) => BodyEvents;
 
 class ResponderStream extends ExchangeStream implements Responder {
-  /** The head of a request is asked for as long as its origin is dialled. */
-  protected readonly keepsMessages = true;
   readonly #take: TakeRequest;
   #head: RequestHead | undefined;
   #events: BodyEvents | undefined;

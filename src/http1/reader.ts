@@ -36,11 +36,9 @@ export interface Reader<H extends Head> {
   feed(bytes: Uint8Array): void;
   /** @throws Http1Error; the reader is dead afterwards and throws the same error again. */
   next(): Step;
-  /** After `head`, until it is forgotten. */
+  /** After `head`, until it is spent. */
   readonly head: H;
-  /** The head is not asked for again: what it views may be freed, however long the message lasts. */
-  forgetHead(): void;
-  /** The same, and nobody else views any of it from now on. */
+  /** Nobody views the head any more: it is freed, however long the message lasts (`received.ts`). */
   spendHead(): void;
   /** After `body`: never empty, until the next call of `next`. Its bytes belong to the caller (`received.ts`). */
   readonly body: Uint8Array;
@@ -117,14 +115,10 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
     return this.#head ?? bug("head is read before the step head");
   }
 
-  forgetHead(): void {
-    this.#head = undefined;
-    this.#section = undefined;
-  }
-
   spendHead(): void {
     if (this.#section !== undefined) spent(this.#section, this.#sectionBytes);
-    this.forgetHead();
+    this.#head = undefined;
+    this.#section = undefined;
   }
 
   get body(): Uint8Array {
@@ -205,10 +199,14 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
         case "trailers": {
           if (!this.#intake.readSection(this.#trailerParser, TRAILER_LIMITS.bytes))
             return "needBytes";
-          const trailers = this.#trailerParser.trailers(this.#intake.section);
+          const { section } = this.#intake;
+          const trailers = this.#trailerParser.trailers(section);
           this.#intake.endSection();
           this.state = "end";
-          if (trailers.count === 0) break;
+          if (trailers.count === 0) {
+            spent(section, this.#trailerParser.position);
+            break;
+          }
           this.#trailers = trailers;
           return "trailers";
         }

@@ -101,18 +101,19 @@ export class FrameDecoder {
       this.#fail(overflow);
       return;
     }
+    let chunk: Uint8Array;
     if (left === 0) {
       // `slice` of a Buffer is a view and of a Uint8Array a copy: whoever keeps `bytes` must not need to know.
       const isPlain = bytes.constructor === Uint8Array;
-      this.#chunk = isPlain ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+      chunk = isPlain ? bytes : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length);
     } else {
-      const joined = new Uint8Array(left + bytes.length);
-      joined.set(this.#chunk.subarray(this.#at));
-      joined.set(bytes, left);
-      this.#dropChunk(left);
+      chunk = new Uint8Array(left + bytes.length);
+      chunk.set(this.#chunk.subarray(this.#at));
+      chunk.set(bytes, left);
       spent(bytes);
-      this.#chunk = joined;
     }
+    this.#dropChunk(left);
+    this.#chunk = chunk;
     this.#at = 0;
   }
 
@@ -183,6 +184,7 @@ export class FrameDecoder {
     this.#pieces = EMPTY;
     this.#pieced = 0;
     const name = this.#take(whole, 0, total);
+    // As if a socket had delivered it: the bytes of DATA are the receiver's from now on.
     if (this.bytes.length > 0) {
       received(whole);
       spent(whole, whole.length - this.bytes.length);

@@ -99,8 +99,9 @@ class StaticExchange implements OriginExchange {
   }
 
   write(bytes: Uint8Array): "more" {
+    const { length } = bytes;
     this.later(() => {
-      if (!this.#isOver) this.#events.taken(bytes.length);
+      if (!this.#isOver) this.#events.taken(length);
     });
     return "more";
   }

@@ -170,8 +170,9 @@ export class Upload {
       );
     }
     this.#hold(bytes);
-    this.#credited += bytes.length;
-    queueMicrotask(() => this.#events.collected(bytes.length));
+    const { length } = bytes;
+    this.#credited += length;
+    queueMicrotask(() => this.#events.collected(length));
   }
 
   #hold(bytes: Uint8Array): void {

@@ -12,7 +12,7 @@ import { HeldBytes } from "./held-bytes.ts";
 export interface IntakeOwner {
   /** What may be taken next; asked before every step. `raw`: bytes of another protocol. */
   readonly wanted: "message" | "raw" | "nothing";
-  /** A request without body is complete with its head; no `onEnd` follows. */
+  /** A request without body is complete with its head; no `onEnd` follows. What the head views holds during the call only. */
   onHead(head: RequestHead): void;
   onBody(bytes: Uint8Array): void;
   onEnd(trailers: Uint8Array | undefined): void;
@@ -131,10 +131,10 @@ export class VisitorIntake {
         return this.#feed();
       case "head": {
         const { head } = this.#reader;
-        this.#reader.forgetHead();
         // The "end" of a message without body is taken here, so that what stands behind it is the next request.
         if (!hasBody(head)) this.#reader.next();
         this.#owner.onHead(head);
+        this.#reader.spendHead();
         return true;
       }
       case "body":

@@ -106,6 +106,8 @@ export class SendHalf {
   /** All bytes and FIN, or RESET, have arrived. */
   ended(): void {
     if (this.isTerminal) return;
+    // The peer has all of it: what the last flight was made of is free.
+    if (this.#state === "dataSent") this.bytes.acknowledge(this.bytes.sent);
     this.bytes.drop();
     this.#become(this.#state === "resetSent" ? "resetRecvd" : "dataRecvd");
   }
