@@ -163,9 +163,9 @@ describe("callEdge", () => {
     desk.answers = {
       done: (call) => {
         call.result("", { done: true });
-        // Behind the batch that carries the answer.
+        // Behind the batch that carries the answer: it leaves with this turn, however long the turn took.
         const socket = desk.sockets.at(-1);
-        setTimeout(() => socket?.resetAndDestroy(), 5);
+        setImmediate(() => setImmediate(() => setTimeout(() => socket?.resetAndDestroy(), 20)));
       },
       reset: () => void desk.sockets.at(-1)?.resetAndDestroy(),
     };

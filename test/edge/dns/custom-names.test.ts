@@ -211,7 +211,7 @@ describe.skipIf(!HAS_NAMED)("custom names, against bind9", () => {
     await own.update(`add ${host} 60 CNAME ${tunnel}.example.com.`);
     await store.routes.claim(ACCOUNT, tunnel, host);
     await names.look();
-    own.freeze();
+    await own.freeze();
     await rig.passes(2 * DAY_MS);
     expect(await names.check(host)).toMatchObject({ state: "unknown" });
     own.thaw();
