@@ -1,4 +1,5 @@
 // This file is one process of a test: captured output, waits with a deadline, ended by its own id. style.md §10.
+import { readFileSync } from "node:fs";
 
 /** What a process is given besides its command. */
 export interface ProgramOptions {
@@ -67,6 +68,20 @@ export class Program implements AsyncDisposable {
 
   signal(signal: "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGKILL" | "SIGSTOP" | "SIGCONT"): void {
     this.#child.kill(signal);
+  }
+
+  /** Resolves when it stands still; its sockets stay open. The signal alone has no effect before the process is scheduled. */
+  async freeze(): Promise<void> {
+    this.signal("SIGSTOP");
+    await eventually(
+      () =>
+        /^State:\tT/m.test(readFileSync(`/proc/${this.pid}/status`, "latin1")) ? true : undefined,
+      `the stop of "${this.#name}"`,
+    );
+  }
+
+  thaw(): void {
+    this.signal("SIGCONT");
   }
 
   /** Waits for a line that matches. @throws when the process ends or the time passes before. */

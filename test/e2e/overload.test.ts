@@ -3,12 +3,13 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect, type TLSSocket } from "node:tls";
 import { describe, expect, test } from "bun:test";
+import { eventually } from "../binary/program.ts";
 import { tunl } from "../binary/tunl.ts";
 import { within } from "../within.ts";
 import { App, CAN_RUN, TestEdge, Tunnel } from "./rig.ts";
 
 const MIB = 1_024 * 1_024;
-const STALLED = 12;
+const STALLED = 24;
 /** More than the sockets between the edge and its visitor hold. */
 const BODY = 32 * MIB;
 const MEMORY_MIB = 8;
@@ -57,6 +58,7 @@ class StalledVisitor {
 }
 
 interface EdgeStatus {
+  readonly tables: Readonly<Record<string, number>>;
   readonly bytes: Readonly<Record<string, number>>;
   readonly limits: Readonly<Record<string, number>>;
 }
@@ -86,7 +88,14 @@ describe.skipIf(!CAN_RUN)("overload", () => {
       for (let round = 0; round < 20; round++) await tunnel.get("/");
       const before = rssOf(edge.process.pid);
       const visitors = Array.from({ length: STALLED }, () => new StalledVisitor(edge, tunnel.host));
+      // All have their windows before the first byte of an answer: later ones would find little left, and nobody were to be given up.
+      await app.process.freeze();
       for (const visitor of visitors) await visitor.ask(`${tunnel.host}:${edge.port}`);
+      await eventually(
+        async () => ((await statusOf(edge)).tables["requests"] === STALLED ? true : undefined),
+        "a stream for each visitor",
+      );
+      app.process.thaw();
       // Others come and go meanwhile; they may wait for a stream to be given up, and are answered.
       const times: number[] = [];
       let most = 0;

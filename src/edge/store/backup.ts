@@ -10,6 +10,9 @@ import { prepareDirectory, syncDirectory, syncFile } from "./durable.ts";
 import type { BackupName } from "./backup-names.ts";
 import { BACKUP_DIRECTORY, nextBackup, parseBackups, surplusBackups } from "./backup-names.ts";
 
+/** SQLite's own file beside the copy while that is written; a crash leaves both. */
+const JOURNAL = /-journal$/;
+
 /** What was made, and what could not be tidied up behind it. */
 export type Backup = { readonly made: BackupName; readonly leftOver: string | undefined };
 
@@ -53,7 +56,11 @@ export function makeBackup(database: Database, stateDirectory: string, now: numb
     syncDirectory(directory);
     return { made, leftOver: tidy(() => removeSurplus(directory)) };
   } catch (error) {
-    if (temporary !== undefined) tidy(() => rmSync(temporary as string, { force: true }));
+    if (temporary !== undefined) {
+      const unfinished = temporary;
+      tidy(() => rmSync(unfinished, { force: true }));
+      tidy(() => rmSync(`${unfinished}-journal`, { force: true }));
+    }
     if (error instanceof TunlError && error.code === "STATE_DAMAGED") throw error;
     throw new TunlError("NOT_BACKED_UP", reasonOf(error, stateDirectory), { cause: error });
   }
@@ -73,7 +80,8 @@ function copy(database: Database, path: string): void {
 function prepare(directory: string): void {
   prepareDirectory(directory);
   const names = readdirSync(directory);
-  for (const name of names.filter(isTemporary)) rmSync(join(directory, name), { force: true });
+  for (const name of names.filter((name) => isTemporary(name.replace(JOURNAL, ""))))
+    rmSync(join(directory, name), { force: true });
   // A first backup is as durable as the directory it stands in.
   if (parseBackups(names).length === 0) syncDirectory(dirname(directory));
 }

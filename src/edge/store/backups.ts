@@ -52,8 +52,10 @@ export class Backups implements Disposable {
 
   /** Resolves when a backup begun after this call is on the disk. @throws TunlError as `make`. */
   backUp(): Promise<void> {
+    // Where one waits, the running one may have ended this very turn.
+    if (this.#next !== undefined) return this.#next;
     if (this.#running === undefined) return this.#begin();
-    this.#next ??= this.#running.then(
+    this.#next = this.#running.then(
       () => this.#begin(),
       () => this.#begin(),
     );

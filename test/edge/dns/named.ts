@@ -1,6 +1,6 @@
 // This file is Debian's bind9 as the name server of zones: its own configuration in a temporary directory, a port of the system's choice.
 import { createSocket } from "node:dgram";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -81,20 +81,13 @@ export class Named implements AsyncDisposable {
     return stdout.split("\n").filter((line) => line !== "");
   }
 
-  /** Stops answering; sockets stay open. A signal has no effect before the process is scheduled. */
-  async freeze(): Promise<void> {
-    this.#process.signal("SIGSTOP");
-    await eventually(
-      () =>
-        /^State:\tT/m.test(readFileSync(`/proc/${this.#process.pid}/status`, "latin1"))
-          ? true
-          : undefined,
-      "the stop of the name server",
-    );
+  /** Stops answering; sockets stay open. */
+  freeze(): Promise<void> {
+    return this.#process.freeze();
   }
 
   thaw(): void {
-    this.#process.signal("SIGCONT");
+    this.#process.thaw();
   }
 
   /** Ends the server; its zones stay for `restart`. */
