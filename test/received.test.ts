@@ -1,4 +1,8 @@
 // This file is whose the bytes of a received chunk are: freed with the last of them, by whichever way it went, and never before.
+import { mkdtempSync, rmSync } from "node:fs";
+import { open } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { MessageReader, encodeMessage } from "../src/exchange/messages.ts";
 import { BodyReader, BodyWriter } from "../src/exchange/runs.ts";
@@ -44,6 +48,29 @@ describe("a received chunk", () => {
     expect(await isFreed(chunk)).toBe(true);
     // A word too many concerns nobody.
     spent(chunk);
+  });
+
+  test("stays whole while native code is at work in it: the engine has it pinned", async () => {
+    const directory = mkdtempSync(join(tmpdir(), "tunl-received-"));
+    try {
+      const path = join(directory, "fifo");
+      expect(Bun.spawnSync(["mkfifo", path]).exitCode).toBe(0);
+      const fifo = await open(path, "r+");
+      const chunk = chunkOf(512 * KIB);
+      const expected = Bun.hash(chunk);
+      // The fifo holds 64 KiB: the write lasts until somebody reads.
+      const written = fifo.write(chunk);
+      spent(chunk);
+      expect(await isFreed(chunk)).toBe(false);
+      const read = new Uint8Array(chunk.length);
+      for (let at = 0; at < read.length;)
+        at += (await fifo.read(read, at, read.length - at)).bytesRead;
+      expect(Bun.hash(read)).toBe(expected);
+      expect((await written).bytesWritten).toBe(read.length);
+      await fifo.close();
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
   });
 
   test("of few bytes, or in a buffer that others use, is left alone", async () => {
