@@ -49,6 +49,7 @@ export const EXITS: Readonly<Record<string, number>> = {
   NOT_ALLOWED: 4,
   EDGE_UNREACHABLE: 5,
   EDGE_NOT_RUNNING: 5,
+  CA_UNREACHABLE: 5,
   INSECURE_FILE: 6,
   PORT_FORBIDDEN: 6,
   PORT_IN_USE: 6,

@@ -6,7 +6,7 @@ import type { Terms } from "./certificates/index.ts";
  * Makes sure that the user agrees, once and for all; nothing to do without a CA, or where it has no terms.
  *
  * @param ask Asks a person; undefined where nobody can be asked.
- * @throws TunlError `TERMS_NOT_AGREED`, `CONFIG_INVALID`, `STATE_DAMAGED`.
+ * @throws TunlError `TERMS_NOT_AGREED`, `CA_UNREACHABLE`, `CONFIG_INVALID`, `STATE_DAMAGED`.
  */
 export async function agreeToTerms(
   { certificates, stateDirectory, version }: EdgeOptions,

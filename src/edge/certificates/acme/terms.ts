@@ -25,7 +25,8 @@ export interface TermsInput {
 /**
  * Makes sure that the user agrees to the terms of the CA, if it has any.
  *
- * @throws TunlError `TERMS_NOT_AGREED` with what to do: nothing is ordered behind the user's back.
+ * @throws TunlError `TERMS_NOT_AGREED` with what to do: nothing is ordered behind the user's back; `CA_UNREACHABLE` where
+ *   the CA does not say what its terms are.
  */
 export async function agreeToTerms({
   stateDirectory,
@@ -57,9 +58,9 @@ async function termsOf(
     return directory.termsOfService;
   } catch (error) {
     if (!(error instanceof AcmeError)) throw error;
-    // Whoever cannot read the terms cannot agree to them; a later start asks again.
+    // Whoever cannot read the terms cannot agree to them; a later start, a service manager's too, asks again.
     throw new TunlError(
-      "TERMS_NOT_AGREED",
+      "CA_UNREACHABLE",
       `${ca.title} cannot be asked for its terms of service: ${error.message}`,
       {
         cause: error,
