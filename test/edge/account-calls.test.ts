@@ -414,14 +414,19 @@ describe("calls of the owner", () => {
     expect(error).toMatchObject({ code: "AMBIGUOUS", message: '"home" may mean 4 things' });
     const { hint } = error as { hint: string };
     const choices = hint.replace("Say which: ", "").split(", ");
+    // By the names that people know, of two owners with one name too.
+    expect(choices).toEqual(["tunnel:home", "account:home", "tunnel:home/home", "key:office/home"]);
     const id = desk.store.snapshot.findTunnel("home")?.id;
-    expect(choices).toEqual(["tunnel:home", "account:home", `key:${id}/home`, "key:office/home"]);
     const kinds: unknown[] = [];
     for (const what of choices.toReversed())
       kinds.push((await desk.owner("revoke", { what }))?.["kind"]);
     expect(kinds).toEqual(["key", "key", "account", "tunnel"]);
     // A key that has ended is no choice any more, but can still be named in full.
-    expect(await desk.owner("revoke", { what: "office/home" })).toMatchObject({ kind: "key" });
+    for (const what of ["office/home", "account:home/laptop", `tunnel:${id}/home`])
+      expect(await desk.owner("revoke", { what })).toMatchObject({ kind: "key" });
+    expect(await refusalOf(desk.owner("revoke", { what: "tunnel:home/laptop" }))).toMatchObject({
+      code: "NOT_FOUND",
+    });
   });
 
   test("invite accounts by lines of their own kind, within a scope that can be", async () => {

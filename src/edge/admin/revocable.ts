@@ -27,7 +27,8 @@ const WHAT_MAX = 1_024;
  * Finds the one thing that is meant.
  *
  * @param what Name or UUID of a tunnel, name of an account, label of a key or `owner/label`, a code or its whole line, a name
- *   that is granted. `tunnel:NAME`, `account:NAME` and `key:LABEL` say which kind.
+ *   that is granted. `tunnel:NAME`, `account:NAME` and `key:LABEL` say which kind, `tunnel:NAME/LABEL` and
+ *   `account:NAME/LABEL` whose key.
  * @throws TunlError `NOT_FOUND`, or `AMBIGUOUS` with every choice in a form that means one of them only.
  */
 export function findRevocable(context: CallContext, what: string): Revocable {
@@ -64,7 +65,10 @@ function named(context: CallContext, what: string): Revocable[] {
     const keys = [...snapshot.keysOf({ kind: "account", id: account.id })];
     found.push({ kind: "account", account, keys });
   }
-  found.push(...keysNamed(context, text));
+  const keys = keysNamed(context, text);
+  if (wanted === "tunnel" || wanted === "account")
+    return [...found.filter(({ kind: one }) => one === wanted), ...keysOf(wanted, text, keys)];
+  found.push(...keys);
   const pattern = parsePattern(text);
   const host = pattern === undefined ? undefined : snapshot.host(formatPattern(pattern));
   if (host !== undefined) found.push({ kind: "host", host });
@@ -90,6 +94,16 @@ function keysNamed(context: CallContext, text: string): Revocable[] {
     found.push({ kind: "key", key, owner: row.name });
   }
   return found;
+}
+
+/** A tunnel and an account may have one name: `account:home/laptop` is the key of the account. */
+function keysOf(
+  kind: KeyRow["owner"]["kind"],
+  text: string,
+  keys: readonly Revocable[],
+): readonly Revocable[] {
+  if (!text.includes("/")) return [];
+  return keys.filter((found) => found.kind === "key" && found.key.owner.kind === kind);
 }
 
 function codeOf(what: string): Revocable | undefined {
@@ -118,7 +132,7 @@ function formOf(snapshot: CallContext["store"]["snapshot"], found: Revocable): s
       const { owner, keyId } = found.key;
       const names = [...snapshot.accounts].some(({ name }) => name === found.owner);
       const isShared = names && snapshot.findTunnel(found.owner) !== undefined;
-      return `key:${isShared ? owner.id : found.owner}/${keyId}`;
+      return `${isShared ? owner.kind : "key"}:${found.owner}/${keyId}`;
     }
     case "code":
       return "the whole line, tunl://…";
