@@ -5,8 +5,8 @@ import { App, CAN_RUN, curl, TestEdge, Tunnel } from "./rig.ts";
 const REQUESTS = 200;
 /** Requests that are not counted: both processes compile what they run often. */
 const WARM_UP = 50;
-/** Nagle's algorithm and delayed acknowledgements meet in steps of 40 ms; this is half of one. */
-const LIMIT_MS = 20;
+/** Nagle's algorithm and delayed acknowledgements meet in steps of 40 ms. */
+const STEP_MS = 40;
 
 describe.skipIf(!CAN_RUN)("latency", () => {
   let edge: TestEdge;
@@ -38,8 +38,9 @@ describe.skipIf(!CAN_RUN)("latency", () => {
     console.log(
       `${name}: median ${median.toFixed(1)}, p95 ${p95.toFixed(1)}, max ${worst.toFixed(1)} ms`,
     );
-    expect(median).toBeLessThan(LIMIT_MS);
-    expect(p95).toBeLessThan(LIMIT_MS);
+    expect(median).toBeLessThan(STEP_MS / 2);
+    // On a machine that does something else, too: who meets a step waits for all of it.
+    expect(p95).toBeLessThan(STEP_MS);
   }
 
   test("Node: head and body in two writes have no tail of 40 ms", async () => {

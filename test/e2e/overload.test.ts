@@ -107,7 +107,8 @@ describe.skipIf(!CAN_RUN)("overload", () => {
         times.push(performance.now() - at);
         most = Math.max(most, rssOf(edge.process.pid));
         status = await statusOf(edge);
-        if (status.limits["sessionHeld"] !== undefined && times.length >= 20) break;
+        const { sessionHeld, processHeld } = status.limits;
+        if (sessionHeld !== undefined && processHeld !== undefined && times.length >= 20) break;
       }
       times.sort((a, b) => a - b);
       console.log(
@@ -121,7 +122,10 @@ describe.skipIf(!CAN_RUN)("overload", () => {
       const endings = await Promise.all(visitors.map((visitor) => visitor.end()));
       expect(endings.filter((ending) => ending === "cut").length).toBeGreaterThan(0);
       expect((await tunnel.get("/bytes/1000")).status).toBe(200);
-      expect(sumOf(await statusOf(edge))).toBeLessThan(MIB);
+      await eventually(
+        async () => (sumOf(await statusOf(edge)) < MIB ? true : undefined),
+        "the end of what is held",
+      );
     },
     3 * SETTLE_MS,
   );

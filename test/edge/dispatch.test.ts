@@ -107,7 +107,8 @@ describe("a request without a session", () => {
   });
 
   test("is told that all are busy when a connector came back and had no stream for it", async () => {
-    await using edge = await TestEdge.start({ holdMs: 500 });
+    // Long enough for a connector to come on a busy machine.
+    await using edge = await TestEdge.start({ holdMs: 1_500 });
     const visits = [edge.visit(), edge.visit()];
     const origin = new CountingOrigin();
     origin.manner = "silent";

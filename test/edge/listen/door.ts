@@ -26,7 +26,7 @@ import type { Remote } from "../../../src/edge/listen/remote.ts";
 import { ARRIVAL_TIMEOUTS, type ArrivalTimeouts } from "../../../src/edge/listen/arrival.ts";
 import { Deadlines } from "../../../src/deadlines.ts";
 import { memoryLog } from "../certificates/temporary.ts";
-import { within } from "../../within.ts";
+import { WAIT_MS, within } from "../../within.ts";
 
 export interface Authority {
   readonly root: PemPair;
@@ -131,9 +131,9 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
 
 /** Resolves once `isTrue`, asked after each turn of the loop. */
 export async function until(isTrue: () => boolean, what: string): Promise<void> {
-  const end = performance.now() + 4_000;
+  const end = performance.now() + WAIT_MS;
   while (!isTrue()) {
-    if (performance.now() > end) throw new Error(`Waited 4000 ms for ${what}`);
+    if (performance.now() > end) throw new Error(`Waited ${WAIT_MS} ms for ${what}`);
     await new Promise<void>((resolve) => setImmediate(resolve));
   }
 }

@@ -30,6 +30,9 @@ import {
   testSeed,
 } from "./hello-bytes.ts";
 
+/** Two steps of the wheel, and a machine that does something else: other files of tests run beside this one. */
+const LATE_MS = 4_000;
+
 const hasOpenssl = Bun.which("openssl") !== null;
 if (!hasOpenssl) console.warn("skip: openssl is absent, it judges no alert");
 
@@ -343,7 +346,7 @@ describe("front door", () => {
       ]).finally(() => clearInterval(trickle));
       expect(ends.map(({ received }) => received.length)).toEqual([0, 0, 0]);
       expect(performance.now() - start).toBeGreaterThanOrEqual(100);
-      expect(performance.now() - start).toBeLessThan(1_100);
+      expect(performance.now() - start).toBeLessThan(100 + LATE_MS);
     });
 
     test("a client that says hello and then nothing, counted from accept", async () => {
@@ -354,13 +357,13 @@ describe("front door", () => {
       // The server's flight came, so it was the handshake that waited.
       expect(received[0]).toBe(22);
       expect(performance.now() - start).toBeGreaterThanOrEqual(300);
-      expect(performance.now() - start).toBeLessThan(1_300);
+      expect(performance.now() - start).toBeLessThan(300 + LATE_MS);
     });
 
     test("nobody whose handshake is done", async () => {
       const visitors: { end(text: string): void }[] = [];
       const { front, limits, deadlines } = await open({
-        timeouts: { clientHelloMs: 250, handshakeMs: 250 },
+        timeouts: { clientHelloMs: LATE_MS, handshakeMs: LATE_MS },
         onVisitor: (socket) => visitors.push(socket),
       });
       const client = tls(front.port, { ca, servername: "example.com" });
