@@ -8,7 +8,6 @@ import {
   loadKey,
   makePrivateDirectory,
   saveKey,
-  sweepTemporaries,
 } from "../../identity/index.ts";
 import type { SigningKey } from "../../identity/index.ts";
 import { listBackups } from "./backup.ts";
@@ -50,8 +49,6 @@ export async function openState(options: Omit<StoreOptions, "isExpected">): Prom
     ),
   });
   try {
-    // Under the lock nobody else writes here.
-    await onDisk(directory, () => sweepTemporaries(directory, 0));
     // Read under the lock: another edge may have made it a moment ago.
     const known = await onDisk(directory, () => loadKey(path));
     if (known === undefined && !store.snapshot.isEmpty) {

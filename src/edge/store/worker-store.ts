@@ -1,7 +1,7 @@
 // This file is the store as the edge holds it: a snapshot to read, a worker to change it. reliability.md §4 item 1.
 import { randomInt } from "node:crypto";
 import { TunlError } from "../../errors.ts";
-import { hashCode, makeCode } from "../../identity/index.ts";
+import { hashCode, makeCode, sweepTemporaries } from "../../identity/index.ts";
 import {
   decideClaim,
   decideGrant,
@@ -20,6 +20,7 @@ import {
   noRandomName,
   notGranted,
 } from "./asked.ts";
+import { unwritable } from "./database.ts";
 import { taken } from "./hostnames.ts";
 import type {
   AuditRow,
@@ -58,7 +59,7 @@ const CANDIDATES = 16;
 const DRAWS = 4;
 
 /**
- * Starts the worker and opens the state.
+ * Starts the worker, opens the state and removes what unfinished writes left in its directory.
  *
  * @throws TunlError `STATE_LOCKED`, `STATE_DAMAGED`, `STATE_TOO_NEW`, `STATE_UNWRITABLE`, `INSECURE_FILE`, `STORE_FAILED`.
  */
@@ -66,6 +67,13 @@ export async function openStore(options: StoreOptions): Promise<Store> {
   const snapshot = new Snapshot();
   const now = (options.wallClock ?? Date.now)();
   const line = await WorkerLine.open({ ...options, now }, snapshot);
+  try {
+    // Under the lock nobody else writes here, and no backup of ours has begun: it would be swept away with the rest.
+    await sweepTemporaries(options.directory, 0);
+  } catch (error) {
+    await line[Symbol.asyncDispose]();
+    throw unwritable(options.directory, error);
+  }
   return new WorkerStore(line, snapshot, options);
 }
 

@@ -2,6 +2,7 @@ import { Database } from "bun:sqlite";
 import { describe, expect, test } from "bun:test";
 import {
   chmodSync,
+  existsSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -77,6 +78,22 @@ describe("state", () => {
     expect(state.isNew).toBe(false);
     const names = readdirSync(directory.path, { recursive: true, encoding: "utf8" });
     expect(names.filter((name) => name.endsWith(".tmp"))).toEqual([]);
+  });
+
+  test("is rid of them before a backup may begin: that is unfinished as well", async () => {
+    using directory = new Directory();
+    await prepare(directory.path);
+    const left = join(directory.path, ".edge.key.0123456789ab.tmp");
+    writeFileSync(left, "half");
+    // The clock is read as the state is opened, and then as the first backup is planned.
+    const wasLeft: boolean[] = [];
+    const wallClock = (): number => {
+      wasLeft.push(existsSync(left));
+      return makeClock().now;
+    };
+    await using _ = await openState({ ...optionsFor(directory.path), wallClock });
+    expect(wasLeft.length).toBeGreaterThan(1);
+    expect(wasLeft.slice(1)).not.toContain(true);
   });
 
   test("is completed after a crash between database and key", async () => {
