@@ -45,7 +45,7 @@ export class Exchanges {
    */
   async send(options: ExchangeOptions): Promise<Reply> {
     options.signal?.throwIfAborted();
-    await this.#enter();
+    await this.#enter(options.signal);
     try {
       options.signal?.throwIfAborted();
       return await (options.by === "udp" ? sendByUdp(options) : sendByTcp(options));
@@ -57,7 +57,8 @@ export class Exchanges {
     }
   }
 
-  async #enter(): Promise<void> {
+  /** @throws the reason of the signal, which ends the wait for a socket as well. */
+  async #enter(signal: AbortSignal | undefined): Promise<void> {
     if (this.#open >= EXCHANGES_MAX) {
       if (this.#waiting.length >= EXCHANGES_WAITING_MAX) {
         reached("dnsQuestions");
@@ -65,7 +66,17 @@ export class Exchanges {
           retryable: true,
         });
       }
-      await new Promise<void>((resolve) => this.#waiting.push(resolve));
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const onAbort = (): void => {
+        const place = this.#waiting.indexOf(resolve);
+        // It was given a socket this very turn, which `send` gives on.
+        if (place === -1) return;
+        this.#waiting.splice(place, 1);
+        reject(signal?.reason);
+      };
+      this.#waiting.push(resolve);
+      signal?.addEventListener("abort", onAbort, { once: true });
+      await promise.finally(() => signal?.removeEventListener("abort", onAbort));
       return;
     }
     this.#open += 1;
