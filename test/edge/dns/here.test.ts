@@ -11,7 +11,7 @@ import { Lookup } from "../../../src/edge/dns/lookup.ts";
 import { reachedLimits } from "../../../src/limits.ts";
 import { within } from "../../within.ts";
 import { Directory, makeLog } from "../store/fixture.ts";
-import { HAS_NAMED, Named } from "./named.ts";
+import { HAS_NAMED, Named, PATIENT_MS } from "./named.ts";
 
 const PROTOCOL = "tunl/1";
 const directory = new Directory();
@@ -129,7 +129,7 @@ describe.skipIf(!HAS_NAMED)("domains at the start, against bind9", () => {
     await using named = await Named.start({ zones: { "example.com": "" } });
     const { log, records } = makeLog();
     const servers_ = { resolvers: [{ host: "127.0.0.1", port: named.port }], areWholeDns: true };
-    const client = new Lookup({ servers: servers_, udpWaitsMs: [150] });
+    const client = new Lookup({ servers: servers_, udpWaitsMs: [PATIENT_MS] });
     const here = hereAt(1, { addresses: ["203.0.113.7"] });
     const led: string[] = [];
     const onLed = (domain: string): number => led.push(domain);

@@ -15,6 +15,8 @@ export const KEYS = {
 } as const;
 
 const LIFE_MS = 600_000;
+/** How long a question waits where the server is sure to answer: on a busy machine it may not run for a while. */
+export const PATIENT_MS = 10_000;
 
 /** What a server is to serve. */
 export interface NamedOptions {

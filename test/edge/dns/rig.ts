@@ -12,7 +12,7 @@ import type { DnsProvider } from "../../../src/edge/dns/provider.ts";
 import { Rfc2136 } from "../../../src/edge/dns/rfc2136.ts";
 import { type Answer, AccountDesk, type Caller } from "../account-desk.ts";
 import { Directory, makeLog } from "../store/fixture.ts";
-import { KEYS, type Named } from "./named.ts";
+import { KEYS, type Named, PATIENT_MS } from "./named.ts";
 
 /** The address that this edge says it has. */
 export const EDGE_ADDRESS = "192.0.2.1";
@@ -82,7 +82,7 @@ export class DnsRig implements AsyncDisposable {
       const resolvers = options.servers.map(({ port }) => ({ host: "127.0.0.1", port }));
       const client = new Lookup({
         servers: { resolvers, areWholeDns: true },
-        ...{ lookAgainMs: 50, udpWaitsMs: [150, 300] },
+        ...{ lookAgainMs: 50, udpWaitsMs: [PATIENT_MS] },
       });
       const domains = ["example.com"];
       const { provider } = options;
