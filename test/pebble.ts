@@ -270,6 +270,9 @@ async function makeFolder(): Promise<string> {
   return folder;
 }
 
+/** Ports that were given already: whoever has one listens there a moment later. */
+const given = new Set<number>();
+
 /**
  * A port of 127.0.0.1 on which nobody listens now, below those that the system hands out by itself: nobody else gets it
  * in between.
@@ -277,6 +280,8 @@ async function makeFolder(): Promise<string> {
 export async function quietPort(): Promise<number> {
   for (let tries = 0; tries < 100; tries++) {
     const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (given.has(port)) continue;
+    given.add(port);
     if (await isFree(port)) return port;
   }
   throw new Error("No port between 10000 and 30000 is free");

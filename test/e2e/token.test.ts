@@ -98,7 +98,7 @@ describe.skipIf(!IS_BUILT)("static tokens", () => {
   }, 30_000);
 
   test("a token with a time ends by itself, and cuts who uses it", async () => {
-    const token = (await does("tunnel", "token", "app", "--ttl", "3s")).trim();
+    const token = (await does("tunnel", "token", "app", "--ttl", "5s")).trim();
     using machine = new Home();
     await using connector = new Running([...CONNECT, "--host", `ttl.${DOMAIN}`], {
       home: machine.path,
