@@ -7,7 +7,7 @@ import { CAN_RUN, TestEdge, Tunnel } from "../e2e/rig.ts";
 import { within } from "../within.ts";
 import { Fault, whyNoTracing } from "./tracer.ts";
 import { CountingServer, Traffic } from "./traffic.ts";
-import { Home, IS_SLOW, Running, tunl } from "./tunl.ts";
+import { connectedOnce, Home, IS_SLOW, tunl } from "./tunl.ts";
 
 const VISITORS = 4;
 /** How long each fsync takes in the test of a slow disk, s. */
@@ -150,9 +150,9 @@ describe.skipIf(!CAN_RUN || reason !== undefined)(title, () => {
         using machine = new Home();
         const line = await edge.invite(["--name", "victim"]);
         const [calls, how] = fault.split(":") as [string, string];
-        const joining = ["connect", "http_status:204", "--join", line, "--for", "1s"];
+        const joining = ["connect", "http_status:204", "--join", line];
         const victim = words.startsWith("revoke");
-        if (victim) expect((await tunl(joining, { home: machine.path })).code).toBe(0);
+        if (victim) expect((await connectedOnce(joining, { home: machine.path })).code).toBe(0);
         {
           await using fails = await Fault.start(
             edge.process.pid,
@@ -172,7 +172,7 @@ describe.skipIf(!CAN_RUN || reason !== undefined)(title, () => {
         if (victim) {
           // In force or not, as the text said; the same command again ends it for good.
           await owner(edge, "revoke", "victim");
-          expect((await tunl(joining, { home: machine.path })).code).toBe(4);
+          expect((await connectedOnce(joining, { home: machine.path })).code).toBe(4);
         }
       }
       await assertServed(traffic);

@@ -9,7 +9,7 @@ import { curl, DOMAIN, TestEdge } from "../e2e/rig.ts";
 import { expectGolden } from "../golden.ts";
 import { isInstalled } from "./program.ts";
 import { steady } from "./steady.ts";
-import { EDGE, Home, IS_BUILT, Running, tunl } from "./tunl.ts";
+import { connectedOnce, EDGE, Home, IS_BUILT, Running, tunl } from "./tunl.ts";
 
 const HAS_CURL = isInstalled("curl");
 const PRETTY = EDGE.map((word) => (word === "json" ? "pretty" : word));
@@ -77,9 +77,9 @@ describe.skipIf(!IS_BUILT)("mistakes of a first day", () => {
     ];
     const at = (port: number): string => fresh.replace(`:${edge.port}/`, `:${port}/`);
     const owner = home();
-    const taken = connect("--join", named, "--name", "taken", "--for", "1s");
-    expect((await tunl(taken, { home: owner })).code).toBe(0);
-    expect((await tunl(connect("--join", used, "--for", "1s"), { home: home() })).code).toBe(0);
+    const taken = connect("--join", named, "--name", "taken");
+    expect((await connectedOnce(taken, { home: owner }, /^https:/)).code).toBe(0);
+    expect((await connectedOnce(connect("--join", used), { home: home() })).code).toBe(0);
     // Files that are not as they should be.
     const credentials = home();
     const [directory = ""] = readdirSync(join(owner, "edges"));

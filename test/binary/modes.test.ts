@@ -11,7 +11,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { TestEdge } from "../e2e/rig.ts";
-import { EDGE, Home, IS_BUILT, IS_SLOW, Running, tunl } from "./tunl.ts";
+import { connectedOnce, EDGE, Home, IS_BUILT, IS_SLOW, Running, tunl } from "./tunl.ts";
 
 /** One file that a process reads. */
 interface Row {
@@ -103,14 +103,10 @@ describe.skipIf(!IS_BUILT)("files that others may touch (S-65)", () => {
   const base = new Home();
   beforeAll(async () => {
     await using edge = await TestEdge.start({ home: base.path });
-    for (const [words, flags] of [
-      [["login"], ["--account"]],
-      [["connect", "8000", "--for", "1s", "--join"], []],
-    ] as const) {
-      const line = await edge.invite(flags);
-      const { code, stderr } = await tunl([...words, line], { home: base.path });
+    const login = await tunl(["login", await edge.invite(["--account"])], { home: base.path });
+    const joining = ["connect", "8000", "--join", await edge.invite()];
+    for (const { code, stderr } of [login, await connectedOnce(joining, { home: base.path })])
       if (code !== 0) throw new Error(stderr);
-    }
     edge.process.signal("SIGTERM");
     await edge.process.ended;
   });

@@ -49,6 +49,19 @@ export async function tunl(
   return await running.ended;
 }
 
+/** Runs `tunl connect` until a line says that it is up, or to its end; however long the machine takes for that. */
+export async function connectedOnce(
+  words: readonly string[],
+  surroundings: Surroundings,
+  isUp: RegExp = /\bconnected\b/,
+): Promise<Ended> {
+  await using connector = new Running(words, surroundings);
+  // Refused, it ends by itself: that is told by its end.
+  await connector.line(isUp).catch(() => undefined);
+  connector.signal("SIGTERM");
+  return await connector.ended;
+}
+
 /** One process of the executable: killed at the deadline, and when it leaves the scope. */
 export class Running extends Program {
   readonly #home: string;
