@@ -98,6 +98,7 @@ const FOUND: Readonly<Record<string, string>> = {
   NAME_TAKEN: "taken",
   ACCOUNT_EXISTS: "taken",
   TUNNEL_CONNECTED: "in use",
+  RECORD_IN_THE_WAY: "in the way",
 };
 
 /** Label of an error: what kind of failure its exit code says. */

@@ -42,6 +42,11 @@ export const remove = command("route delete", async (invocation) => {
     const [host, tunnel] = [text(answer["host"]), text(answer["tunnel"])];
     const record = answer["record"] === "removed" ? ", its DNS record is removed" : "";
     log.info("released", `${host}, it was a name of ${tunnel}${record}`, { host, tunnel });
+    // The name is free all the same.
+    if (answer["record"] !== "left") return;
+    log.warn("dns", `The record of ${host} is still there: ${text(answer["text"])}`, {
+      hint: "The edge removes it as soon as it can; or remove it at the DNS provider yourself",
+    });
   });
 });
 

@@ -96,7 +96,7 @@ describe.skipIf(!CAN_RUN || !HAS_NAMED)("route dns", () => {
     expect([refused.code, lines(refused.stderr).slice(1)]).toEqual([
       7,
       [
-        `✖ not found    ${host} already has A 127.0.0.66`,
+        `✖ in the way   ${host} already has A 127.0.0.66`,
         "               Repeat with --overwrite to put the new record in its place",
       ],
     ]);
@@ -239,6 +239,21 @@ describe.skipIf(!CAN_RUN || !HAS_NAMED)("route dns", () => {
       ],
     ]);
     expect(await named.dig(host, "CNAME")).toEqual([`${target}.`]);
+    // One that cannot be removed now is told of, and goes later: the name is free all the same.
+    const other = `other.${FOREIGN}`;
+    expect((await tunl(["route", "dns", "cloudy", other], { home: place.path })).code).toBe(0);
+    api.broken = () => new Response("bad gateway", { status: 502 });
+    const pretty = ["--log-format", "pretty"];
+    const freed = await tunl(["route", "delete", other, ...pretty], { home: place.path });
+    api.broken = undefined;
+    expect([freed.code, lines(freed.stderr)]).toEqual([
+      0,
+      [
+        `✔ released     ${other}, it was a name of cloudy`,
+        `⚠ dns          The record of ${other} is still there: The API of Cloudflare answered with status 502`,
+        "               The edge removes it as soon as it can; or remove it at the DNS provider yourself",
+      ],
+    ]);
     // The record goes with the tunnel.
     const away = ["tunnel", "delete", "cloudy", "--yes"];
     expect((await tunl(away, { home: place.path })).code).toBe(0);
