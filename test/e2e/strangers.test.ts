@@ -132,7 +132,7 @@ describe.skipIf(!CAN_RUN || !IS_LINUX)("strangers", () => {
     );
     try {
       // As long as the edge waits for their first frame, 5 s, and no longer than a person would.
-      await expectIn(edge, home.path, { join: line, withinMs: 2_000 });
+      await expectIn(edge, home.path, { join: line, withinMs: 4_000 });
       // The links were there all the time: those that the edge let wait still are.
       expect(links.filter((link) => !link.destroyed && !link.readableEnded).length).toBeGreaterThan(
         0,
