@@ -248,9 +248,13 @@ describe.skipIf(!CAN_MEASURE)(`bulk, ${SIZE / MIB} MiB`, () => {
     const visitors: Program[] = [];
     try {
       for (let index = 0; index < 20; index++) visitors.push(await stalled(tunnel, "/bulk"));
-      const startedAt = performance.now();
-      expect((await tunnel.get("/")).status).toBe(200);
-      const ms = performance.now() - startedAt;
+      let ms = Number.POSITIVE_INFINITY;
+      // A machine that does something else may keep one of them; the twenty would keep all.
+      for (let time = 0; time < 3; time++) {
+        const startedAt = performance.now();
+        expect((await tunnel.get("/")).status).toBe(200);
+        ms = Math.min(ms, performance.now() - startedAt);
+      }
       expect(ms).toBeLessThan(1_000);
       // Time enough for the origin to send all of the twenty, if anything took it.
       await using visitor = curlOn(tunnel, [
