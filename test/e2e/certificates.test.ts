@@ -130,6 +130,12 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
       "its terms of service (data:text/plain,Do%20what%20thou%20wilt) are not agreed to",
     );
     expect(stderr).toContain("--agree-tos");
+    using stranger = new Home();
+    const own = await tunl([...words, "--acme-ca", pebble.directory], { home: stranger.path });
+    expect([own.code, own.stderr]).toEqual([
+      5,
+      expect.stringContaining("with certificates.caFile, or start with --agree-tos if you know"),
+    ]);
     await pebble.stop();
     const down = await tunl(words, { home: home.path });
     // Not the user's doing: exit 5, which a service manager starts again after.

@@ -64,10 +64,15 @@ async function termsOf(
       `${ca.title} cannot be asked for its terms of service: ${error.message}`,
       {
         cause: error,
-        hint: `${error.hint ?? "Start again later."} Or start with --agree-tos if you know and accept them`,
+        hint: orAgree(error.hint ?? "Start again later"),
       },
     );
   }
+}
+
+function orAgree(first: string): string {
+  const joint = first.endsWith("?") ? " Or" : ", or";
+  return `${first}${joint} start with --agree-tos if you know and accept them`;
 }
 
 function notAgreed({ title, url }: Terms): TunlError {
