@@ -17,7 +17,16 @@ export function canonicalPattern(text: string): string {
   throw new TunlError(
     "HOSTNAME_NOT_GRANTED",
     `"${text}" is no hostname, expected a name such as app.example.com or *.x`,
+    { hint: wholeName(text) },
   );
+}
+
+/** What was meant: most often the name stands in the address that a browser shows. */
+function wholeName(text: string): string {
+  const within = /^(?:[a-z][a-z0-9+.-]*:\/\/)?([^/:?#@]+)(?::\d+)?(?:[/?#].*)?$/i.exec(text)?.[1];
+  const pattern = within === undefined ? undefined : parsePattern(within);
+  if (pattern !== undefined) return `Write ${formatPattern(pattern)}`;
+  return "Write the name alone: letters, digits and - between dots, no scheme, port or path";
 }
 
 export function canonicalScope(scope: readonly string[]): string[] {

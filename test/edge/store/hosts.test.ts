@@ -204,6 +204,22 @@ describe("hostnames", () => {
     });
   });
 
+  test.each([
+    ["https://App.example.com/x?y=1", "Write app.example.com"],
+    ["app.example.com:8443", "Write app.example.com"],
+    ["*.dev.example.com/", "Write *.dev.example.com"],
+    ["my_app.example.com", "Write the name alone: letters, digits and - between dots"],
+    ["https://user@app.example.com", "Write the name alone"],
+    ["", "Write the name alone"],
+  ])("that are none are told with what was meant: %s", async (text, hint) => {
+    using directory = new Directory();
+    await using store = await open(directory.path);
+    expect(await refusalOf(store.claimHost(await join(store), text))).toMatchObject({
+      code: "HOSTNAME_NOT_GRANTED",
+      hint: expect.stringContaining(hint),
+    });
+  });
+
   test("of one tunnel end at 1,000", async () => {
     using directory = new Directory();
     await using store = await open(directory.path);
