@@ -71,9 +71,9 @@ describe("backups of the state", () => {
       return backupsIn(directory.path).length;
     };
     expect(await openFor()).toBe(1);
-    clock.now += 3_599_000;
+    clock.now += 3_590_000;
     expect(await openFor()).toBe(1);
-    clock.now += 2_000;
+    clock.now += 11_000;
     await using store = await open(directory.path, clock);
     await until("the second backup", () => store.condition.backedUpAt === clock.now);
     expect(backupsIn(directory.path)).toHaveLength(2);
