@@ -1,6 +1,7 @@
 // This file is what the owners at both ends are told when something is not as they think: origin, names, domains, certificates.
 import { describe, expect, test } from "bun:test";
 import { execFileSync } from "node:child_process";
+import { renameSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -130,17 +131,23 @@ describe.skipIf(!CAN_RUN)("what owners are told", () => {
   });
 });
 
+/** A pair signed by itself. */
+function make(pair: { cert: string; key: string; days: number; names: string }): void {
+  const { cert, key, days, names } = pair;
+  execFileSync(
+    "openssl",
+    `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days ${days} -subj /CN=x -addext subjectAltName=${names} -keyout ${key} -out ${cert}`.split(
+      " ",
+    ),
+    { stdio: "ignore" },
+  );
+}
+
 describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("certificates of the owner", () => {
-  test("what they do not name, and one that ends soon, is told at the start", async () => {
+  test("what they do not name, and one that ends soon, is told at the start; a renewed pair is served without a restart", async () => {
     using home = new Home();
     const [cert, key] = [join(home.path, "site.pem"), join(home.path, "site.key")];
-    execFileSync(
-      "openssl",
-      `req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 3 -subj /CN=x -addext subjectAltName=DNS:${DOMAIN} -keyout ${key} -out ${cert}`.split(
-        " ",
-      ),
-      { stdio: "ignore" },
-    );
+    make({ cert, key, days: 3, names: `DNS:${DOMAIN}` });
     const command = EDGE.map((word) => (word === "internal" ? "files" : word));
     await using edge = new Running([...command, "--cert", cert, "--key", key], { home: home.path });
     const texts: unknown[] = [];
@@ -150,5 +157,13 @@ describe.skipIf(!CAN_RUN || !HAS_OPENSSL)("certificates of the owner", () => {
     }, "two warnings");
     expect(texts[0]).toContain(`No certificate names *.${DOMAIN}:`);
     expect(texts[1]).toContain("expires on");
+    // Renewed while it runs: served without a restart.
+    const port = Number((await edge.event("ready"))["port"]);
+    const next = { cert: `${cert}.new`, key: `${key}.new` };
+    make({ ...next, days: 90, names: `DNS:${DOMAIN},DNS:*.${DOMAIN}` });
+    for (const path of [key, cert]) renameSync(`${path}.new`, path);
+    await edge.line(/is new, serves/);
+    const visit = await curl({ ca: cert, port }, ["-i", `https://app.${DOMAIN}:${port}/`]);
+    expect(answered(visit).status).toBe(404);
   });
 });
