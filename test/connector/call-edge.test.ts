@@ -38,7 +38,7 @@ describe("callEdge", () => {
 
   function ask(name: string, changes: Partial<EdgeCall> = {}): ReturnType<typeof callEdge> {
     const call = { credentials: account(), name, body: { a: 1 }, label: "home", version: "0" };
-    return within(callEdge({ ...call, waitMs: 300, ...changes }), `the call ${name}`);
+    return within(callEdge({ ...call, waitMs: 5_000, ...changes }), `the call ${name}`);
   }
 
   async function failure(promise: Promise<unknown>): Promise<TunlError> {

@@ -24,9 +24,9 @@ const backupsIn = (directory: string): string[] => readdirSync(join(directory, "
 
 /** Waits for something that is not promised to anybody. */
 async function until(what: string, isTrue: () => boolean): Promise<void> {
-  const deadline = performance.now() + 5_000;
+  const deadline = performance.now() + 15_000;
   while (!isTrue()) {
-    if (performance.now() > deadline) throw new Error(`Waited 5 s for ${what}`);
+    if (performance.now() > deadline) throw new Error(`Waited 15 s for ${what}`);
     await Bun.sleep(5);
   }
 }
