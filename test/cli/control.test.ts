@@ -63,7 +63,7 @@ describe("control socket", () => {
   });
 
   test("a refusal keeps its code, sentence and hint", async () => {
-    expect(call(socket, "refused", {})).rejects.toMatchObject({
+    await expect(call(socket, "refused", {})).rejects.toMatchObject({
       code: "HOSTNAME_TAKEN",
       hint: "Choose another",
     });
