@@ -177,6 +177,26 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
     30_000,
   );
 
+  test("a CA that is away from the start keeps no link out; status says why there is no certificate, and when the next try comes", async () => {
+    const away = await quietPort();
+    await using edge = await TestEdge.start({
+      ...{ tls: "acme" },
+      flags: ["--agree-tos", "--acme-ca", `https://127.0.0.1:${away}/dir`],
+    });
+    await edge.process.line(/The CA at 127\.0\.0\.1:\d+ cannot be reached.*next try in/);
+    await using tunnel = await Tunnel.start({ target: `${app.port}`, edge });
+    await tunnel.connector.line(/No certificate for app\.tunl\.localhost: The CA at/);
+    const { stdout } = await tunl(["status"], edge);
+    for (const name of [DOMAIN, tunnel.host])
+      expect(stdout).toMatch(
+        new RegExp(
+          `^certificate +${name}  failed  The CA at .* cannot be reached.*next try at`,
+          "m",
+        ),
+      );
+    expect(await offer(edge.port, tunnel.host)).not.toContain("certificate of");
+  }, 30_000);
+
   test("port 80 taken by somebody else: it is said, and names are proven by other ways", async () => {
     using home = new Home();
     const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
