@@ -51,6 +51,7 @@ export const EXITS: Readonly<Record<string, number>> = {
   EDGE_NOT_RUNNING: 5,
   CA_UNREACHABLE: 5,
   INSECURE_FILE: 6,
+  FILE_UNREADABLE: 6,
   PORT_FORBIDDEN: 6,
   PORT_IN_USE: 6,
   LISTEN_FAILED: 6,

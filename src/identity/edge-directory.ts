@@ -25,6 +25,7 @@ import {
   isMissing,
   makePrivateDirectory,
   readSecret,
+  unreadable,
   removeFile,
   sweepTemporaries,
   writeFileAtomic,
@@ -340,7 +341,7 @@ async function entriesOf(path: string): Promise<string[]> {
     return await readdir(path);
   } catch (error) {
     if (isMissing(error)) return [];
-    throw error;
+    throw unreadable(path, error);
   }
 }
 

@@ -111,7 +111,7 @@ export async function removeFile(path: string): Promise<void> {
  * Reads a text file that holds a secret, after looking at who may read and write it.
  *
  * @returns undefined where there is no such file.
- * @throws TunlError `INSECURE_FILE` when others may read or write it, or it belongs to another user.
+ * @throws TunlError `INSECURE_FILE` when others may read or write it, or it belongs to another user; `FILE_UNREADABLE`.
  */
 export async function readSecret(path: string): Promise<string | undefined> {
   let file: Awaited<ReturnType<typeof open>>;
@@ -119,7 +119,7 @@ export async function readSecret(path: string): Promise<string | undefined> {
     file = await open(path, "r");
   } catch (error) {
     if (isMissing(error)) return undefined;
-    throw error;
+    throw unreadable(path, error);
   }
   try {
     // The open file is judged, not the path: nobody can exchange it in between.
@@ -217,6 +217,24 @@ export function isMissing(error: unknown): boolean {
   if (!(error instanceof Error && "code" in error)) return false;
   // ENOTDIR: a parent is a file, so nothing can stand at the path either.
   return error.code === "ENOENT" || error.code === "ENOTDIR";
+}
+
+/** What the system says about a file or directory that this user may not read becomes a `FILE_UNREADABLE`. */
+export function unreadable(path: string, error: unknown): unknown {
+  const code = error instanceof Error && "code" in error ? error.code : undefined;
+  if (code !== "EACCES" && code !== "EPERM") return error;
+  const own = process.geteuid?.();
+  return new TunlError(
+    "FILE_UNREADABLE",
+    `"${basename(path)}" cannot be read by this user: permission denied`,
+    {
+      cause: error,
+      hint:
+        own === undefined
+          ? `Run tunl as the user whose file it is: ${path}`
+          : `Run tunl as the user whose file it is, or chown -R ${own} ${path}`,
+    },
+  );
 }
 
 async function syncDirectory(path: string): Promise<void> {

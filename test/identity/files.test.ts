@@ -16,6 +16,7 @@ import { join } from "node:path";
 import {
   generateKey,
   isTemporary,
+  listEdges,
   loadKey,
   makePrivateDirectory,
   readSecret,
@@ -128,6 +129,36 @@ describe("files", () => {
       await expect(makePrivateDirectory(directory)).rejects.toMatchObject({
         code: "INSECURE_FILE",
       });
+    },
+  );
+
+  test.skipIf(!isRoot)(
+    "say whose they are where this user may not read them (needs root to become another user)",
+    async () => {
+      const base = mkdtempSync(join(tmpdir(), "tunl-unreadable-"));
+      const denied = join(base, "denied");
+      const path = join(denied, "secret");
+      mkdirSync(denied);
+      writeFileSync(path, "secret", { mode: 0o600 });
+      chmodSync(base, 0o755);
+      try {
+        process.seteuid?.(12_345);
+        await expect(readSecret(path)).rejects.toMatchObject({
+          code: "FILE_UNREADABLE",
+          message: '"secret" cannot be read by this user: permission denied',
+          hint: `Run tunl as the user whose file it is, or chown -R 12345 ${path}`,
+        });
+        process.seteuid?.(0);
+        chmodSync(denied, 0o700);
+        process.seteuid?.(12_345);
+        await expect(listEdges(denied)).rejects.toMatchObject({
+          code: "FILE_UNREADABLE",
+          message: '"denied" cannot be read by this user: permission denied',
+        });
+      } finally {
+        process.seteuid?.(0);
+        rmSync(base, { recursive: true });
+      }
     },
   );
 
