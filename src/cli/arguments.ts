@@ -169,8 +169,19 @@ function resolveCommand(words: readonly string[]): Pick<Invocation, "command" | 
       hint: `Write tunl connect ${/^\d+$/.test(last) ? last : "TARGET"}`,
     });
   }
-  const near = nearest(last, nextWords(parent));
   const of = parent.length === 0 ? "" : ` of tunl ${parent.join(" ")}`;
+  const elsewhere = COMMANDS.filter(({ name }) => name.split(" ").at(-1) === last);
+  if (elsewhere.length > 0) {
+    throw usage({
+      message: `Unknown command ${JSON.stringify(last)}${of}`,
+      hint: `Write ${listWords(elsewhere.map(({ name }) => `tunl ${name}`))}`,
+    });
+  }
+  const prefix = [...parent, ""].join(" ");
+  const near = nearest(
+    last,
+    nextWords(parent).filter((word) => !isRefused(`${prefix}${word}`)),
+  );
   throw usage({
     message: `Unknown command ${JSON.stringify(last)}${of}${near === undefined ? "" : `, nearest is ${[...parent, near].join(" ")}`}`,
     hint: `Run tunl ${[...parent, "--help"].join(" ")}`,

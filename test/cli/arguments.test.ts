@@ -263,6 +263,17 @@ describe("arguments", () => {
     expect(refusal("edge invit")).toBe(
       'USAGE Unknown command "invit" of tunl edge, nearest is edge invite / Run tunl edge --help',
     );
+    // What is refused itself is no help.
+    expect(refusal("route ls")).toBe(
+      'USAGE Unknown command "ls" of tunl route, nearest is route list / Run tunl route --help',
+    );
+    expect(refusal("grant a b")).toBe('USAGE Unknown command "grant" / Write tunl edge grant');
+    expect(refusal("list")).toBe(
+      'USAGE Unknown command "list" / Write tunl tunnel list or tunl route list',
+    );
+    expect(refusal("edge status")).toBe(
+      'USAGE Unknown command "status" of tunl edge / Write tunl status',
+    );
     expect(refusal("frobnicate")).toBe('USAGE Unknown command "frobnicate" / Run tunl --help');
   });
 
