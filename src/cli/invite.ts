@@ -27,7 +27,9 @@ export default command("edge invite", async (invocation) => {
     );
   }
   if (isJson) {
-    await printJson({ line, expiresAt: expiresAt.toISOString(), uses, hosts, name, isAccount });
+    const isAnother = answer["another"] === true;
+    const told = { line, expiresAt: expiresAt.toISOString(), uses, hosts, name, isAccount };
+    await printJson({ ...told, ...(isAnother && { isAnother }) });
     return;
   }
   const works = uses === 1 ? "once" : `${uses} times`;
@@ -35,7 +37,11 @@ export default command("edge invite", async (invocation) => {
     ? ["Log in", "tunl login"]
     : ["Connect a machine", "tunl connect 8000 --join"];
   const until = clockTime(expiresAt, new Date());
+  const note =
+    answer["another"] === true
+      ? `An account "${name}" is there already: this line makes another one, which has none of its tunnels\n`
+      : "";
   await printAnswer(
-    `${todo} with this line. It works ${works}, until ${until}:\n  ${words} ${line}\n`,
+    `${todo} with this line. It works ${works}, until ${until}:\n  ${words} ${line}\n${note}`,
   );
 });

@@ -26,9 +26,11 @@ export default command("login", async (invocation) => {
     const { ready } = await enrolAccount(enrolment, Date.now());
     const names =
       ready.scope.length === 0
-        ? `below ${ready.domains.join(", ")}`
-        : `that match ${ready.scope.join(", ")}`;
-    log.info("logged.in", `may create tunnels and claim names ${names}`, { edge: line.host });
+        ? `any free label of ${ready.domains.join(", ")}`
+        : `names that match ${ready.scope.join(", ")}`;
+    const as = ready.account === undefined ? "" : `as "${ready.account}", `;
+    const fields = { edge: line.host, ...(as !== "" && { account: ready.account }) };
+    log.info("logged.in", `${as}may create tunnels and claim ${names}`, fields);
     log.info("saved", showPath(path, home), { path });
   });
 });

@@ -284,7 +284,7 @@ export const INVITE_OPTIONS: readonly Option[] = [
     kind: "label",
     placeholder: "NAME",
     about:
-      "Tunnel that gets the new key, made if new; with --account the account; the machine's name if absent",
+      "Tunnel that gets the new key, made if new; with --account the new account; the machine's name if absent",
   },
   {
     ...BUILT,

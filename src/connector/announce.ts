@@ -181,7 +181,7 @@ function hintOf(name: string, code: string, ruledBy: string | undefined): string
   if (code === "HOSTNAME_NOT_PROVEN")
     return `The edge looks again every few seconds; tunl route dns ${ruledBy ?? "TUNNEL"} ${host} waits for it`;
   if (ruledBy !== undefined)
-    return `Rules with this name answer nothing until it is granted: tunl route dns ${ruledBy} ${host}, or on the edge tunl edge grant ${ruledBy} ${host}`;
+    return `Rules with this name answer nothing until it is granted: on the edge tunl edge grant ${ruledBy} ${host}, or tunl route dns ${ruledBy} ${host} by an account that may have it`;
   // The edge's owner may not be able to give it either: reserved labels are told there.
   return `Choose another name, or ask the edge's owner for a line that allows it, tunl edge invite --host ${host}, or for the name alone: tunl edge grant TUNNEL ${host}`;
 }

@@ -7,6 +7,8 @@ const UUID = /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 export interface Ready {
   /** undefined for the key of an account. */
   readonly tunnel: { readonly id: string; readonly name: string } | undefined;
+  /** Name of the account; undefined for the key of a tunnel, and where an older edge does not say. */
+  readonly account: string | undefined;
   readonly keyId: string;
   readonly domains: readonly string[];
   readonly publicPort: number;
@@ -16,20 +18,23 @@ export interface Ready {
 
 /** @throws TunlError `EDGE_UNREACHABLE`, retryable, for what no edge of this protocol sends. */
 export function readReady(application: Uint8Array): Ready {
-  const { tunnel, keyId, domains, publicPort, scope = [] } = parse(application);
+  const { tunnel, account, keyId, domains, publicPort, scope = [] } = parse(application);
   const isWhole =
     typeof keyId === "string" &&
     typeof publicPort === "number" &&
     isTexts(domains) &&
     isTexts(scope);
   if (!isWhole) throw refuse("lacks what it must have");
-  if (tunnel === null || tunnel === undefined)
-    return { tunnel: undefined, keyId, domains, publicPort, scope };
+  const told = { keyId, domains, publicPort, scope };
+  if (tunnel === null || tunnel === undefined) {
+    const name = typeof account === "string" ? account : undefined;
+    return { tunnel: undefined, account: name, ...told };
+  }
   const { id, name } = isObject(tunnel) ? tunnel : {};
   // It becomes the name of a file: anything but a UUID may be a path.
   if (typeof id !== "string" || !UUID.test(id) || typeof name !== "string")
     throw refuse("names no tunnel");
-  return { tunnel: { id, name }, keyId, domains, publicPort, scope };
+  return { tunnel: { id, name }, account: undefined, ...told };
 }
 
 function parse(application: Uint8Array): Record<string, unknown> {

@@ -106,7 +106,7 @@ class StoreGate implements Gate {
     const ready =
       owner.kind === "tunnel"
         ? { tunnel: { id: owner.id, name }, ...told }
-        : { tunnel: null, ...told, scope };
+        : { tunnel: null, account: name, ...told, scope };
     const application = Buffer.from(JSON.stringify(ready));
     if (application.length > MAX_READY_APPLICATION) {
       throw new TunlError(

@@ -16,6 +16,7 @@ export function steady(
   return plain
     .replaceAll(/tunl \d+\.\d+\.\d+/g, "tunl VERSION")
     .replaceAll(/(VERSION {2}connector {2}).*/g, "$1MACHINE")
+    .replaceAll(/(logged in {4}as )"[^"]*"/g, '$1"MACHINE"')
     .replaceAll(/as tunnel "[^"]*"/g, 'as tunnel "MACHINE"')
     .replaceAll(/\b[a-z2-7]{26}\b/g, "FINGERPRINT")
     .replaceAll(/\b[0-9a-f]{32}\b/g, "REQUEST")

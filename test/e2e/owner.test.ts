@@ -96,6 +96,29 @@ describe.skipIf(!CAN_RUN)("what owners are told", () => {
     expect(await edge.invite(["--host", "app.example.org"])).toContain("/");
   });
 
+  test("a login line for an account that is there says that it makes another one", async () => {
+    await using edge = await TestEdge.start();
+    using first = new Home();
+    using second = new Home();
+    const invite = ["edge", "invite", "--account", "--name", "bob"];
+    const login = async (home: Home, stdout: string): Promise<string> => {
+      const line = /tunl:\/\/\S+/.exec(stdout)?.[0] ?? "";
+      return (await tunl(["login", line], { home: home.path })).stderr;
+    };
+    const made = await tunl(invite, edge);
+    expect(made.stdout).not.toContain("another");
+    expect(await login(first, made.stdout)).toContain(
+      `logged.in as "bob", may create tunnels and claim any free label of ${DOMAIN}`,
+    );
+    const again = await tunl(invite, edge);
+    expect(again.stdout).toEndWith(
+      '\nAn account "bob" is there already: this line makes another one, which has none of its tunnels\n',
+    );
+    const { stdout } = await tunl([...invite, "--json"], edge);
+    expect(JSON.parse(stdout)).toMatchObject({ name: "bob", isAnother: true });
+    expect(await login(second, again.stdout)).toContain('logged.in as "bob-2", may create');
+  });
+
   test("a line for every name below the domain is made", async () => {
     await using edge = await TestEdge.start();
     expect(await edge.invite(["--host", `*.${DOMAIN}`])).toContain("/");

@@ -26,6 +26,7 @@ async function told(story: string, ...words: readonly string[]): Promise<string>
     steady(stdout.trimStart(), world === undefined ? [] : [world], {})
       .replaceAll(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, "UUID")
       .replaceAll(/\b\d{4}-\d\d-\d\d\b/g, "DATE")
+      .replaceAll(/(logged in {4}as )"[^"]*"/g, '$1"MACHINE"')
       .replaceAll(/OpenSSL\/\S+ error:\w+:/g, "OpenSSL: ")
       .replaceAll(/used by \S+ \(pid PID\)/g, "used by PROGRAM (pid PID)")
       // Who was quick enough not to wait is told no time.

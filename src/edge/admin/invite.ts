@@ -27,7 +27,11 @@ export const inviteCall: Call = async (context, _caller, body) => {
     isAccount: body.boolean("account"),
   };
   const { line, expiresAt } = await invite(context, invitation);
-  return { line, expiresAt: expiresAt.toISOString() };
+  const { name, isAccount } = invitation;
+  // Its key is the account of one machine: a second machine is a second account, numbered.
+  const isThere =
+    isAccount && [...context.store.snapshot.accounts].some((row) => row.name === name);
+  return { line, expiresAt: expiresAt.toISOString(), ...(isThere && { another: true }) };
 };
 
 /** Makes a join line or a login line. @throws TunlError `USAGE`, `TUNNEL_NOT_FOUND`, those of the store. */

@@ -55,7 +55,7 @@ export function notGranted(host: string, { domains }: NameRules, tunnel = "TUNNE
   const typed = host.startsWith("*") ? `'${host}'` : host;
   return new TunlError("HOSTNAME_NOT_GRANTED", `${host} is outside of what this key may claim`, {
     hint: host.includes(".")
-      ? `Ask the edge's owner to run tunl edge grant ${tunnel} ${typed} there, or for an account that may have it: tunl edge invite --account --scope ${typed}`
+      ? `Ask the edge's owner to run tunl edge grant ${tunnel} ${typed} there`
       : `Write the whole name, such as ${host}.${domains[0] ?? "example.com"}`,
   });
 }
