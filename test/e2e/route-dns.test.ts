@@ -131,7 +131,9 @@ describe.skipIf(!CAN_RUN || !HAS_NAMED)("route dns", () => {
       (line) => (line.includes("has no proof") ? (JSON.parse(line) as { msg: string }) : undefined),
       "the name without proof",
     );
-    expect(refused.msg).toContain(`add the record ${host} CNAME ${id}.${DOMAIN}`);
+    expect(refused.msg).toContain(
+      `add the record ${host} CNAME ${id}.${DOMAIN}, or where no CNAME can stand _tunl.${host} TXT ${id}`,
+    );
     // Nobody may order a certificate for it yet, so a visitor is refused before a request is read.
     expect((await curl(edge, [`https://${host}/`])).code).not.toBe(0);
     expect(lines((await dns(host)).stderr)).toEqual([

@@ -2,7 +2,7 @@
 import { TunlError } from "../../errors.ts";
 import type { CallBody, IncomingCall, IncomingCallEvents } from "../../exchange/index.ts";
 import { reached } from "../../limits.ts";
-import { aliasRecord } from "../dns/index.ts";
+import { aliasRecord, textRecord } from "../dns/index.ts";
 import type { LiveSession } from "../route/index.ts";
 import { isTexts, shortText } from "./body.ts";
 import { tellCertificate } from "./certificate-events.ts";
@@ -119,8 +119,9 @@ const STATES: Readonly<Record<string, string>> = {
 /** What a connector is told of a name outside of the domains whose owner has not said yet that it is meant. */
 function unproven(host: string, tunnel: string, { dns, domains }: CallContext): CallBody {
   const { value } = aliasRecord(host, tunnel, domains[0] as string);
+  const proof = textRecord(host, tunnel);
   const isLost = dns.names.stateOf(host) === "suspended";
-  const text = `${host} is not served ${isLost ? "any more: its proof is gone" : "yet: it has no proof"}; add the record ${host} CNAME ${value}`;
+  const text = `${host} is not served ${isLost ? "any more: its proof is gone" : "yet: it has no proof"}; add the record ${host} CNAME ${value}, or where no CNAME can stand ${proof.name} TXT ${proof.value} beside an address of the edge`;
   return { host, state: "suspended", code: "HOSTNAME_NOT_PROVEN", text };
 }
 

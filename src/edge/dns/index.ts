@@ -22,4 +22,4 @@ export { leadHere, leadsWhere } from "./lead.ts";
 export type { LeadEvent, LeadOptions } from "./lead.ts";
 export { startDns } from "./start.ts";
 export type { EdgeDns } from "./start.ts";
-export { aliasRecord } from "./proof.ts";
+export { aliasRecord, textRecord } from "./proof.ts";
