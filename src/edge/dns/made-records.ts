@@ -17,6 +17,9 @@ export interface MadeRecordsOptions {
   readonly log: Logger;
 }
 
+/** Codes of a provider that did not make a record, for certain. */
+const NOT_MADE: ReadonlySet<string> = new Set(["DNS_REFUSED", "RECORD_IN_THE_WAY"]);
+
 /** What became of the records of a name: all gone, none there, or still there since the provider failed. */
 export type Removed = { readonly state: "removed" | "none" | "left"; readonly text: string };
 
@@ -48,10 +51,21 @@ export class MadeRecords implements Disposable {
   /** Makes a record for a name of a tunnel. @throws TunlError of the provider and of the store. */
   async make(record: DnsRecord, host: string, tunnel: string): Promise<void> {
     const { store, provider } = this.#options;
+    const isKnown = this.#records.some((each) => isSame(each, record));
     // First remembered: one that was made and forgotten would be left for ever.
     await store.routes.keepRecord({ ...record, host, tunnel });
     this.#records = await store.routes.records();
-    await provider?.add(record);
+    try {
+      await provider?.add(record);
+    } catch (error) {
+      // Refused is not made: should somebody add it by hand, it is not ours to take away. A failure says nothing of that.
+      const isRefused = error instanceof TunlError && NOT_MADE.has(error.code);
+      if (isRefused && !isKnown) {
+        await store.routes.forgetRecord(record);
+        this.#records = await store.routes.records();
+      }
+      throw error;
+    }
   }
 
   /** Removes the records of a name, whoever has it now. */
@@ -110,4 +124,8 @@ export class MadeRecords implements Disposable {
       ? { state: "removed", text: "" }
       : { state: "left", text: failure.message };
   }
+}
+
+function isSame(one: Pick<MadeRecord, "name" | "type" | "value">, other: DnsRecord): boolean {
+  return one.name === other.name && one.type === other.type && one.value === other.value;
 }

@@ -2,6 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { DNS_WAITS_MAX } from "../../../src/edge/admin/route-calls.ts";
 import { reachedLimits } from "../../../src/limits.ts";
 import { eventually } from "../../binary/program.ts";
+import type { DnsProvider } from "../../../src/edge/dns/index.ts";
+import { TunlError } from "../../../src/errors.ts";
 import type { Answer } from "../account-desk.ts";
 import { HAS_NAMED, Named } from "./named.ts";
 import { DnsRig, EDGE_ADDRESS, providerAt } from "./rig.ts";
@@ -119,6 +121,25 @@ describe.skipIf(!HAS_NAMED)("route.dns, against bind9", () => {
     expect(await named.dig("own.customer.net", "A")).toEqual([EDGE_ADDRESS]);
     expect(await named.dig("_tunl.own.customer.net", "TXT")).toEqual([]);
   });
+
+  test.each([
+    ["DNS_REFUSED", 0],
+    ["DNS_FAILED", 1],
+  ])(
+    "a record that the provider did not make is remembered only where it may be there all the same: %s",
+    async (code, count) => {
+      const real = providerAt(named);
+      const provider: DnsProvider = {
+        ...{ name: "rfc2136", zoneOf: real.zoneOf.bind(real), find: real.find.bind(real) },
+        add: () => Promise.reject(new TunlError(code, "No")),
+        remove: real.remove.bind(real),
+      };
+      await using rig = await DnsRig.start({ servers: [named], provider, scope: FOREIGN });
+      expect((await rig.route("never.customer.net")).code).toBe(code);
+      expect(await rig.desk.store.routes.records()).toHaveLength(count);
+      expect(rig.dns.records.of("never.customer.net")).toHaveLength(count);
+    },
+  );
 
   test("without a provider it shows the record, waits, and goes on when it is seen; a text proves as well", async () => {
     await using rig = await DnsRig.start({ servers: [named], scope: FOREIGN });
