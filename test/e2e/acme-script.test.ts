@@ -345,11 +345,11 @@ describe("ACME by a script", () => {
     expect(await bench.source.ready(NAME).catch((error: unknown) => String(error))).toContain(
       "it is not granted",
     );
-    const asked = bench.wire.at.length;
     bench.clock.skip(DAY);
     bench.source.want("b.example.com");
-    await eventually(() => bench.wire.at.length > asked || undefined, "the next order");
-    expect(ca.orders.map(({ names }) => names[0])).toContain("b.example.com");
+    // The first request may be for a nonce, or the last one of the order that ended.
+    await eventually(() => ca.orders.length > 1 || undefined, "the next order");
+    expect(ca.orders.map(({ names }) => names[0])).toEqual([NAME, "b.example.com"]);
   });
 
   test("a name that is released while its order has no place yet keeps nobody waiting", async () => {
