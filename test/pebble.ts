@@ -1,8 +1,8 @@
 // This file is a real CA for tests: pebble, and pebble-challtestsrv as the DNS it looks names up in. Debian package pebble.
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { freePort } from "../scripts/rig/ports.ts";
 import { makeLeaf, makeRoot } from "../src/edge/certificates/internal-ca.ts";
 import { eventually, isInstalled, Program, SEARCH_PATH } from "./binary/program.ts";
 
@@ -83,16 +83,16 @@ export class Pebble implements AsyncDisposable {
     } = setup;
     const folder = again === undefined ? await makeFolder() : again.#folder;
     const names = dnsServer === undefined ? await Names.start() : undefined;
-    const port = again?.port ?? (await quietPort());
-    const managementPort = await quietPort();
+    const port = again?.port ?? (await freePort());
+    const managementPort = await freePort();
     const config = {
       pebble: {
         listenAddress: `127.0.0.1:${port}`,
         managementListenAddress: `127.0.0.1:${managementPort}`,
         certificate: join(folder, "pebble.pem"),
         privateKey: join(folder, "pebble.key"),
-        httpPort: httpPort ?? (await quietPort()),
-        tlsPort: tlsPort ?? (await quietPort()),
+        httpPort: httpPort ?? (await freePort()),
+        tlsPort: tlsPort ?? (await freePort()),
         externalAccountBindingRequired: wantsExternalAccount,
         ...(wantsExternalAccount && {
           externalAccountMACKeys: { [EXTERNAL_ACCOUNT.keyId]: EXTERNAL_ACCOUNT.key },
@@ -193,8 +193,8 @@ export class Names implements AsyncDisposable {
   }
 
   static async start(): Promise<Names> {
-    const server = `127.0.0.1:${await quietPort()}`;
-    const managementPort = await quietPort();
+    const server = `127.0.0.1:${await freePort()}`;
+    const managementPort = await freePort();
     const process = new Program(
       [
         ...["pebble-challtestsrv", "-defaultIPv4", "127.0.0.1", "-defaultIPv6", ""],
@@ -268,31 +268,4 @@ async function makeFolder(): Promise<string> {
   writeFileSync(join(folder, "pebble.key"), leaf.key);
   chmodSync(join(folder, "pebble.key"), 0o600);
   return folder;
-}
-
-/** Ports that were given already: whoever has one listens there a moment later. */
-const given = new Set<number>();
-
-/**
- * A port of 127.0.0.1 on which nobody listens now, below those that the system hands out by itself: nobody else gets it
- * in between.
- */
-export async function quietPort(): Promise<number> {
-  for (let tries = 0; tries < 100; tries++) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    if (given.has(port)) continue;
-    given.add(port);
-    if (await isFree(port)) return port;
-  }
-  throw new Error("No port between 10000 and 30000 is free");
-}
-
-async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  const { promise, resolve } = Promise.withResolvers<boolean>();
-  server.once("error", () => resolve(false));
-  server.listen(port, "127.0.0.1", () => resolve(true));
-  const isBound = await promise;
-  if (isBound) await new Promise((closed) => server.close(closed));
-  return isBound;
 }

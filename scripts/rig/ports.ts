@@ -5,15 +5,29 @@ const HOST = "127.0.0.1";
 const LISTENING_MS = 10_000;
 
 /** True if nobody listens there. Somebody may take it a moment later: whoever binds it still has to look at the error. */
-export async function isFree(port: number): Promise<boolean> {
-  return (await bind(port)) !== undefined;
+export function isFree(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once("error", () => resolve(false));
+    server.listen(port, HOST, () => server.close(() => resolve(true)));
+  });
 }
 
-/** A port that the system had free a moment ago. */
+/** Ports that were given already: whoever has one listens there a moment later. */
+const given = new Set<number>();
+
+/**
+ * A port on which nobody listens now, below those that the system hands out by itself: no connection beside it gets it in
+ * between, not even while who listened there is started again.
+ */
 export async function freePort(): Promise<number> {
-  const port = await bind(0);
-  if (port === undefined) throw new Error(`No free port on ${HOST}`);
-  return port;
+  for (let tries = 0; tries < 100; tries++) {
+    const port = 10_000 + Math.floor(Math.random() * 20_000);
+    if (given.has(port)) continue;
+    given.add(port);
+    if (await isFree(port)) return port;
+  }
+  throw new Error(`No port between 10000 and 30000 is free on ${HOST}`);
 }
 
 /** Waits until a connection is accepted. @throws Error after 10 s. */
@@ -35,16 +49,5 @@ export function canConnect(port: number): Promise<boolean> {
       resolve(true);
     });
     socket.once("error", () => resolve(false));
-  });
-}
-
-function bind(port: number): Promise<number | undefined> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once("error", () => resolve(undefined));
-    server.listen(port, HOST, () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === "object" ? address?.port : undefined));
-    });
   });
 }

@@ -11,7 +11,8 @@ import {
   writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
-import { CAN_RUN, DOMAIN, freePort, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
+import { freePort } from "../../scripts/rig/ports.ts";
+import { CAN_RUN, DOMAIN, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
 import { eventually } from "./program.ts";
 import { EDGE, Home, tunl } from "./tunl.ts";
 

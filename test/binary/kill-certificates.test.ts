@@ -3,9 +3,10 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { CertificateStorage } from "../../src/edge/certificates/acme/storage.ts";
 import { CAN_RUN, DOMAIN, TestEdge } from "../e2e/rig.ts";
-import { HAS_PEBBLE, Pebble, quietPort } from "../pebble.ts";
+import { HAS_PEBBLE, Pebble } from "../pebble.ts";
 import { Cut, STOPPED, untilStopped } from "./cut.ts";
 import { whyNoTracing } from "./tracer.ts";
 import { Home, IS_SLOW, Running } from "./tunl.ts";
@@ -38,7 +39,7 @@ describe.skipIf(isMissing)(title, () => {
   let words: readonly string[];
 
   beforeAll(async () => {
-    const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+    const [tlsPort, httpPort] = [await freePort(), await freePort()];
     pebble = await Pebble.start({ tlsPort, httpPort });
     // A state that stands already: what is cut is the order and what it stores.
     await using edge = await TestEdge.start({ home: base.path });

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { cpSync, readdirSync } from "node:fs";
 import { basename, join } from "node:path";
+import { freePort } from "../../scripts/rig/ports.ts";
 import {
   answered,
   App,
   CAN_RUN,
   curl,
   DOMAIN,
-  freePort,
   startConnector,
   TestEdge,
   Tunnel,
@@ -143,7 +143,7 @@ describe.skipIf(!CAN_RUN)("restarts", () => {
 
   test("kill -9 of the edge: state and names are there again, the connector comes back by itself", async () => {
     using home = new Home();
-    const first = await TestEdge.start({ home: home.path });
+    const first = await TestEdge.start({ home: home.path, port: await freePort() });
     await using _first = first;
     await using tunnel = await Tunnel.start({ target: target(), name: "survivor", edge: first });
     expect(await statusOf(tunnel)).toBe(200);
@@ -167,7 +167,7 @@ describe.skipIf(!CAN_RUN)("restarts", () => {
 
   test("an edge that restarts with a drain gets its connectors back too", async () => {
     using home = new Home();
-    const first = await TestEdge.start({ home: home.path });
+    const first = await TestEdge.start({ home: home.path, port: await freePort() });
     await using _first = first;
     await using tunnel = await Tunnel.start({ target: target(), name: "drained", edge: first });
     const after = tunnel.connector.lineCount;

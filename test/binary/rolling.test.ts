@@ -2,6 +2,7 @@
 import { describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { HOLD_IN_ALL } from "../../src/edge/route/index.ts";
 import { App, CAN_RUN, DOMAIN, startConnector, TestEdge, Tunnel } from "../e2e/rig.ts";
 import { Visitor } from "../e2e/visitor.ts";
@@ -125,7 +126,7 @@ describe.skipIf(!CAN_RUN)("restarts under load", () => {
     async (signal) => {
       await using origin = await CountingServer.start();
       using home = new Home();
-      await using first = await TestEdge.start({ home: home.path });
+      await using first = await TestEdge.start({ home: home.path, port: await freePort() });
       await using tunnel = await Tunnel.start({
         target: String(origin.port),
         name: NAME,

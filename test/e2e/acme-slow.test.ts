@@ -3,11 +3,12 @@ import { createServer, type Server } from "node:https";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { CertificateStorage } from "../../src/edge/certificates/acme/storage.ts";
 import { makeLeaf, makeRoot } from "../../src/edge/certificates/internal-ca.ts";
 import { eventually } from "../binary/program.ts";
 import { Home, IS_SLOW } from "../binary/tunl.ts";
-import { HAS_PEBBLE, Pebble, quietPort } from "../pebble.ts";
+import { HAS_PEBBLE, Pebble } from "../pebble.ts";
 import { answered, App, CAN_RUN, curl, DOMAIN, TestEdge, Tunnel } from "./rig.ts";
 
 const DAY_MS = 86_400_000;
@@ -33,7 +34,7 @@ class CountingProxy implements AsyncDisposable {
   static async start(pebble: Pebble): Promise<CountingProxy> {
     const [cert, key] = [pebble.pair.cert, pebble.pair.key].map((path) => readFileSync(path));
     const ca = readFileSync(pebble.caFile, "utf8");
-    const port = await quietPort();
+    const port = await freePort();
     const server = createServer({ cert, key });
     const proxy = new CountingProxy(server, port);
     server.on("request", (request, response) => {
@@ -101,7 +102,7 @@ describe.skipIf(!IS_SLOW || !CAN_RUN || !HAS_PEBBLE)(
         `${way}: ten requests a minute at most, and every visitor sees the certificate that is there`,
         async () => {
           using home = new Home();
-          const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+          const [tlsPort, httpPort] = [await freePort(), await freePort()];
           await using pebble = await Pebble.start({
             ...{ tlsPort, httpPort },
             ...(way === "rejects" && { rejects: 90 }),

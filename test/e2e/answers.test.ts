@@ -2,10 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { readFileSync } from "node:fs";
 import { createServer, type Server, type Socket } from "node:net";
 import { connect } from "node:tls";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { isInstalled, Program, run, SEARCH_PATH } from "../binary/program.ts";
 import { naughtyStrings } from "../naughty.ts";
 import { within } from "../within.ts";
-import { answered, CAN_RUN, curl, DOMAIN, freePort, TestEdge, Tunnel, valuesOf } from "./rig.ts";
+import { answered, CAN_RUN, curl, DOMAIN, TestEdge, Tunnel, valuesOf } from "./rig.ts";
 import { Visitor } from "./visitor.ts";
 
 const HAS_OPENSSL = isInstalled("openssl");

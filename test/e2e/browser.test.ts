@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { Browser } from "playwright-core";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { CAN_BROWSE, launchBrowser, WAIT_MS } from "./chromium.ts";
-import { App, CAN_RUN, DOMAIN, freePort, Tunnel } from "./rig.ts";
+import { App, CAN_RUN, DOMAIN, Tunnel } from "./rig.ts";
 
 /** Pictures of every run, for whoever wants to look; not committed. */
 const PICTURES = fileURLToPath(new URL("../../dist/test/", import.meta.url));

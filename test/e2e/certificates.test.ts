@@ -2,9 +2,10 @@
 import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { connect } from "node:tls";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { within } from "../within.ts";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { EXTERNAL_ACCOUNT, HAS_PEBBLE, Pebble, quietPort } from "../pebble.ts";
+import { EXTERNAL_ACCOUNT, HAS_PEBBLE, Pebble } from "../pebble.ts";
 import { CertificateStorage } from "../../src/edge/certificates/acme/storage.ts";
 import { type Ended, eventually, isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
 import { Home, type Running, TUNL, tunl } from "../binary/tunl.ts";
@@ -41,7 +42,7 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
 
   test("a claimed name is ordered by TLS-ALPN-01, its first visitor waits, and a restart needs no CA", async () => {
     using home = new Home();
-    const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+    const [tlsPort, httpPort] = [await freePort(), await freePort()];
     await using pebble = await Pebble.start({ tlsPort, httpPort });
     const setup: EdgeSetup = {
       ...{ tls: "acme", port: tlsPort, home: home.path },
@@ -89,7 +90,7 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
     using home = new Home();
     const keyFile = join(home.path, "eab.key");
     writeFileSync(keyFile, `${EXTERNAL_ACCOUNT.key}\n`, { mode: 0o600 });
-    const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+    const [tlsPort, httpPort] = [await freePort(), await freePort()];
     await using pebble = await Pebble.start({ tlsPort, httpPort, wantsExternalAccount: true });
     await using edge = await TestEdge.start({
       ...{ tls: "acme", port: tlsPort, hasPlain: true, plainPort: httpPort },
@@ -178,7 +179,7 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
   );
 
   test("a CA that is away from the start keeps no link out; status says why there is no certificate, and when the next try comes", async () => {
-    const away = await quietPort();
+    const away = await freePort();
     await using edge = await TestEdge.start({
       ...{ tls: "acme" },
       flags: ["--agree-tos", "--acme-ca", `https://127.0.0.1:${away}/dir`],
@@ -199,7 +200,7 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
 
   test("port 80 taken by somebody else: it is said, and names are proven by other ways", async () => {
     using home = new Home();
-    const [tlsPort, httpPort] = [await quietPort(), await quietPort()];
+    const [tlsPort, httpPort] = [await freePort(), await freePort()];
     await using pebble = await Pebble.start({ tlsPort, httpPort });
     using _ = Bun.listen({
       hostname: "127.0.0.1",

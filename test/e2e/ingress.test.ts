@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { fileURLToPath } from "node:url";
 import { join } from "node:path";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
 import { Home, type Running, tunl } from "../binary/tunl.ts";
 import { HAS_NGINX, Nginx } from "./nginx.ts";
@@ -14,7 +15,6 @@ import {
   DOMAIN,
   type Echo,
   echoed,
-  freePort,
   TestEdge,
   valuesOf,
 } from "./rig.ts";

@@ -1,9 +1,9 @@
 // This file is Debian's nginx as an origin: its own configuration in a temporary directory, a port of the system's choice.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { eventually, isInstalled, Program, SEARCH_PATH } from "../binary/program.ts";
 import { Home } from "../binary/tunl.ts";
-import { freePort } from "./rig.ts";
 
 export const HAS_NGINX = isInstalled("nginx", "nginx-light");
 

@@ -2,20 +2,11 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { isInstalled, run, SEARCH_PATH } from "../binary/program.ts";
 import { Home } from "../binary/tunl.ts";
 import { HAS_NGINX, Nginx } from "./nginx.ts";
-import {
-  App,
-  CAN_RUN,
-  curl,
-  echoed,
-  type Echo,
-  freePort,
-  TestEdge,
-  Tunnel,
-  valuesOf,
-} from "./rig.ts";
+import { App, CAN_RUN, curl, echoed, type Echo, TestEdge, Tunnel, valuesOf } from "./rig.ts";
 
 const HAS_OPENSSL = isInstalled("openssl");
 

@@ -5,6 +5,7 @@ import { renameSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { isInstalled } from "../binary/program.ts";
 import { EDGE, Home, Running, tunl } from "../binary/tunl.ts";
 import {
@@ -12,7 +13,6 @@ import {
   CAN_RUN,
   curl,
   DOMAIN,
-  freePort,
   startConnector,
   TestEdge,
   Tunnel,

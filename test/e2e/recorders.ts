@@ -2,9 +2,9 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { eventually, isInstalled, Program, SEARCH_PATH } from "../binary/program.ts";
 import { Home } from "../binary/tunl.ts";
-import { freePort } from "./rig.ts";
 
 const LIFE_MS = 600_000;
 

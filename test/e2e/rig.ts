@@ -1,6 +1,5 @@
 // This file is the rig of the end-to-end tests: an edge and a connector as two processes, an origin, curl as visitor.
 import { writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Ended, isInstalled, Program, run, SEARCH_PATH } from "../binary/program.ts";
@@ -324,17 +323,4 @@ export function echoed({ headers }: Echo, name: string): string[] {
   return headers.filter(
     (_, index) => index % 2 === 1 && headers[index - 1]?.toLowerCase() === wanted,
   );
-}
-
-/** A port on which nobody listens. */
-export async function freePort(host = "127.0.0.1"): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(0, host, resolve);
-  });
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === "string") throw new Error("A TCP server has a port");
-  return address.port;
 }

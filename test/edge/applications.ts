@@ -5,8 +5,8 @@ import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { freePort } from "../../scripts/rig/ports.ts";
 import { eventually, isInstalled, Program, SEARCH_PATH } from "../binary/program.ts";
-import { freePort } from "../e2e/rig.ts";
 import { within } from "../within.ts";
 
 /** Names of variables and their values, as an application sees them. */
