@@ -308,7 +308,7 @@ ingress:
       );
       expect(refused).toMatchObject({ code: "HOSTNAME_NOT_GRANTED" });
       expect(String(refused["hint"])).toMatch(
-        /tunl route dns \S+ www\.tunl\.localhost, or on the edge tunl edge grant/,
+        /on the edge tunl edge grant rules www\.tunl\.localhost, or tunl route dns rules www\.tunl\.localhost /,
       );
     });
 
