@@ -7,7 +7,12 @@ import { describe, expect, test } from "bun:test";
 import { MessageReader, encodeMessage } from "../src/exchange/messages.ts";
 import { BodyReader, BodyWriter } from "../src/exchange/runs.ts";
 import { WriteQueue } from "../src/exchange/write-queue.ts";
-import { RESPONSE_LIMITS, responseReader } from "../src/http1/index.ts";
+import {
+  REQUEST_LIMITS,
+  requestReader,
+  RESPONSE_LIMITS,
+  responseReader,
+} from "../src/http1/index.ts";
 import { received, spent } from "../src/received.ts";
 import { Retention } from "../src/session/core/retention.ts";
 import { SendHalf } from "../src/session/core/send-half.ts";
@@ -201,6 +206,57 @@ describe("who spends", () => {
     expect(await isFreed(second)).toBe(false);
     spent(body);
     expect(await isFreed(second)).toBe(true);
+  });
+
+  test("the reader of a visitor may be asked for more long after its last bytes were freed", async () => {
+    const reader = requestReader(REQUEST_LIMITS);
+    const head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+    const content = "x".repeat(20_000);
+    const first = chunkFrom(head, `4e20\r\n${content}\r\n7530\r\n${content}`);
+    reader.feed(first);
+    expect(reader.next()).toBe("head");
+    reader.spendHead();
+    for (let count = 0; count < 2; count++) {
+      expect(reader.next()).toBe("body");
+      expect(Buffer.from(reader.body).toString()).toBe(content);
+      spent(reader.body);
+    }
+    // The exchange is paused here: nobody asks the reader.
+    expect(await isFreed(first)).toBe(true);
+    expect(reader.held).toBe(0);
+    expect(reader.next()).toBe("needBytes");
+    const second = chunkFrom("y".repeat(10_000), `\r\n0\r\n\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n`);
+    reader.feed(second);
+    expect(reader.next()).toBe("body");
+    expect(Buffer.from(reader.body).toString()).toBe("y".repeat(10_000));
+    expect(reader.next()).toBe("end");
+    expect(reader.next()).toBe("head");
+  });
+
+  test("retention: the rest of a chunk most of which has arrived is copied", async () => {
+    const bytes = new Retention();
+    const chunk = chunkOf(64 * KIB);
+    const original = chunk.slice();
+    bytes.append(chunk, false);
+    const into = new Uint8Array(64 * KIB);
+    bytes.take(into, 0, 40 * KIB);
+    bytes.acknowledge(30 * KIB);
+    // What is on its way may be sent again.
+    expect(await isFreed(chunk)).toBe(false);
+    bytes.acknowledge(40 * KIB);
+    expect(await isFreed(chunk)).toBe(true);
+    expect(bytes.unsent).toBe(24 * KIB);
+    bytes.take(into, 40 * KIB, 10 * KIB);
+    bytes.rewind();
+    expect(bytes.unsent).toBe(24 * KIB);
+    bytes.take(into, 40 * KIB, 24 * KIB);
+    bytes.acknowledge(64 * KIB);
+    expect(into).toEqual(original);
+    expect({ unsent: bytes.unsent, retained: bytes.retained, replay: bytes.replay() }).toEqual({
+      unsent: 0,
+      retained: 0,
+      replay: [],
+    });
   });
 
   test("retention: what was acknowledged, not what may be sent again", async () => {

@@ -86,6 +86,8 @@ export function responseReader(limits: Http1Limits): ResponseReader {
  */
 type State = "idle" | "between" | "head" | "body" | "trailers" | "end" | "upgraded" | "dead";
 
+const NO_BODY = new Uint8Array(0);
+
 abstract class MessageReader<H extends Head> implements Reader<H> {
   protected state: State = "between";
   readonly #limits: Http1Limits;
@@ -98,6 +100,7 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
   /** It views so many bytes at the start of this. */
   #section: Uint8Array | undefined;
   #sectionBytes = 0;
+  #body: Uint8Array = NO_BODY;
   #endsByClose = false;
   #trailers: HeaderBlock = NO_FIELDS;
 
@@ -122,7 +125,7 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
   }
 
   get body(): Uint8Array {
-    return this.#intake.view(this.#decoder.start, this.#decoder.end);
+    return this.#body;
   }
 
   get trailers(): HeaderBlock {
@@ -139,6 +142,7 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
 
   next(): Step {
     if (this.state === "dead") throw this.#error;
+    this.#body = NO_BODY;
     try {
       const step = this.#advance();
       if (step === "needBytes") this.#intake.release();
@@ -193,7 +197,14 @@ abstract class MessageReader<H extends Head> implements Reader<H> {
             this.#trailerParser.start(this.#decoder.consumed);
             this.state = "trailers";
           } else if (step === "end") this.state = "end";
-          else return step;
+          else {
+            if (step === "body") {
+              this.#body = intake.view(this.#decoder.start, this.#decoder.end);
+              // Whoever takes it may free the chunk long before the next step is asked for.
+              intake.release();
+            }
+            return step;
+          }
           break;
         }
         case "trailers": {

@@ -115,6 +115,7 @@ export class Retention {
       this.#first += 1;
       chunk = this.#chunks[this.#first];
     }
+    if (this.acked === this.sent) this.#settle();
     if (this.#first === this.#chunks.length) this.#compact(this.#first);
     else if (this.#first >= 64 && this.#first * 2 > this.#chunks.length) this.#compact(this.#first);
   }
@@ -142,6 +143,18 @@ export class Retention {
     return this.#chunks.slice(this.#first);
   }
 
+  /** The peer has what was sent, and what follows may wait for it long: not in a buffer most of which is of no more use. */
+  #settle(): void {
+    const chunk = this.#chunks[this.#first];
+    if (chunk === undefined || this.#position === 0 || this.#index !== this.#first) return;
+    const { byteLength } = chunk.buffer;
+    if (byteLength < LARGE_BUFFER || (chunk.length - this.#position) * 2 > byteLength) return;
+    this.#chunks[this.#first] = cloneBytes(chunk, this.#position);
+    spent(chunk);
+    this.#base += this.#position;
+    this.#position = 0;
+  }
+
   #compact(count: number): void {
     this.#chunks.splice(0, count);
     this.#first -= count;
@@ -150,6 +163,9 @@ export class Retention {
 }
 
 const EMPTY = new Uint8Array(0);
+
+/** Smaller ones are not copied out of once more. */
+const LARGE_BUFFER = 32 * 1024;
 
 /** Asking for a parent buffer costs as much as copying this many bytes. */
 const CHEAP_COPY = 256;
