@@ -15,6 +15,8 @@ const LAYERS: Readonly<Record<string, string>> = {
   staging: "errors",
   // Memory of what sockets deliver: said by whoever reads them, and by whoever was the last to look at its bytes.
   received: "",
+  // Stops the reading of a socket.
+  pause: "",
   // Counts what held somebody back; reached by every layer, like errors.
   limits: "",
   "log-events": "",
@@ -35,11 +37,11 @@ const LAYERS: Readonly<Record<string, string>> = {
   config: "address expression bytes errors",
   identity: "msgpack address bytes errors",
   wire: "msgpack bytes received limits errors",
-  session: "wire identity bytes staging received limits errors",
+  session: "wire identity bytes staging pause received limits errors",
   exchange: "session headers msgpack bytes staging received limits errors",
-  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes received limits errors",
+  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes pause received limits errors",
   connector:
-    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket expression bytes received limits errors",
+    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket expression bytes pause received limits errors",
   cli: "edge connector identity config address log-events log metrics bytes limits errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };

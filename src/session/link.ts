@@ -1,5 +1,6 @@
 // This file is a TLS socket as a link: whole batches in, chunks out, one write outstanding. PROTOCOL §6.4, §6.5.
 import type { TLSSocket } from "node:tls";
+import { pauseReading } from "../pause.ts";
 import { received } from "../received.ts";
 import { giveStaging } from "../staging.ts";
 import type { LinkLoss } from "./core/index.ts";
@@ -63,7 +64,7 @@ export class SocketLink {
 
   /** No more bytes are read: the kernel's buffer fills, then the peer's. A FIN goes unnoticed meanwhile. */
   pause(): void {
-    this.#socket.pause();
+    pauseReading(this.#socket);
   }
 
   resume(): void {

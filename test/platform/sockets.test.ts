@@ -4,6 +4,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { connect as connectTls, createServer as createTls, type TLSSocket } from "node:tls";
 
+import { pauseReading } from "../../src/pause.ts";
 import { TestCa } from "../connector/certificates.ts";
 import { deferred, drained, RawServer, received } from "../connector/sockets.ts";
 import { within } from "../within.ts";
@@ -221,6 +222,41 @@ describe("sockets of the runtime", () => {
     expect(given).toBe(written);
     for (const socket of [local, peer, other.local, other.peer]) socket.destroy();
   });
+
+  for (const kind of ["plain", "TLS"] as const)
+    test(`pauseReading stops a ${kind} socket at once, pause alone reads ahead; both resume with every byte`, async () => {
+      const total = 32 * MIB;
+      /** Pauses in the third `data` event. @returns Bytes that were read ahead. */
+      const readAhead = async (pause: (socket: Socket) => void): Promise<number> => {
+        await using server = await new RawServer().listen({ host: "127.0.0.1" });
+        const { local, peer } = await (kind === "plain" ? pair(server) : securePair(server));
+        let bytes = 0;
+        let chunks = 0;
+        const paused = deferred<void>();
+        const whole = deferred<void>();
+        local.on("data", (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (++chunks === 3) {
+            pause(local);
+            paused.resolve();
+          }
+          if (bytes === total) whole.resolve();
+        });
+        peer.write(Buffer.alloc(total));
+        await within(paused.promise, "the third chunk");
+        const before = bytes;
+        // The writer fills the kernel meanwhile.
+        await Bun.sleep(100);
+        expect({ bytes, chunks }).toEqual({ bytes: before, chunks: 3 });
+        const ahead = local.readableLength;
+        local.resume();
+        await within(whole.promise, "every byte");
+        local.destroy();
+        return ahead;
+      };
+      expect(await readAhead(pauseReading)).toBe(0);
+      expect(await readAhead((socket) => socket.pause())).toBeGreaterThan(0);
+    });
 
   test("a paused TLS socket notices an RST, with unread bytes, too", async () => {
     await using server = await new RawServer().listen({ host: "127.0.0.1" });

@@ -2,6 +2,7 @@
 import type { Socket } from "node:net";
 
 import { type LimitName, reached } from "../../limits.ts";
+import { pauseReading } from "../../pause.ts";
 import { received } from "../../received.ts";
 import { Outlet, type OutletEvents } from "../../exchange/index.ts";
 import {
@@ -110,7 +111,7 @@ export class OriginConnection implements OutletEvents {
   }
 
   pause(): void {
-    this.#socket.pause();
+    pauseReading(this.#socket);
   }
 
   resume(): void {

@@ -1,6 +1,7 @@
 // This file is the bytes of a visitor that nobody wants yet, bounded by pausing the socket. http.md §3.3.
 import type { Socket } from "node:net";
 import { reached } from "../../limits.ts";
+import { pauseReading } from "../../pause.ts";
 
 /**
  * A queue of chunks that pauses its socket when it is full and resumes it when it is not.
@@ -29,7 +30,7 @@ export class HeldBytes {
     this.#bytes += chunk.length;
     if (this.#bytes < this.#limit) return;
     reached("heldBytes");
-    this.#socket.pause();
+    pauseReading(this.#socket);
   }
 
   /** Puts back what was taken for something else, before all that waits. */
@@ -53,7 +54,7 @@ export class HeldBytes {
   /** Pauses the socket until more is asked for than waits. */
   stop(): void {
     this.#isStopped = true;
-    this.#socket.pause();
+    pauseReading(this.#socket);
   }
 
   /** After `stop`: whoever waited goes on, and the end of the visitor is to be noticed again. */

@@ -93,7 +93,10 @@ export class VisitorExchange implements Visit, VisitorBody {
   }
 
   pause(): void {
-    if (this.#flow === "flowing") this.#flow = "paused";
+    if (this.#flow !== "flowing") return;
+    this.#flow = "paused";
+    // At once: one more read would be held for a stream that has enough.
+    if (!this.isComplete) this.#owner.withhold();
   }
 
   resume(): void {
