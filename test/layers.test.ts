@@ -32,6 +32,8 @@ const LAYERS: Readonly<Record<string, string>> = {
   headers: "bytes errors",
   http1: "headers bytes received errors",
   http2: "headers bytes errors",
+  // Codes of failed dials in words, for both ends.
+  "system-words": "",
   // Path expressions, which config judges and the connector asks.
   expression: "errors",
   config: "address expression bytes errors",
@@ -39,9 +41,9 @@ const LAYERS: Readonly<Record<string, string>> = {
   wire: "msgpack bytes received limits errors",
   session: "wire identity bytes staging pause received limits errors",
   exchange: "session headers msgpack bytes staging received limits errors",
-  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket bytes pause received limits errors",
+  edge: "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket system-words bytes pause received limits errors",
   connector:
-    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket expression bytes pause received limits errors",
+    "exchange session http1 http2 headers identity config address ui log metrics deadlines descriptors control-socket system-words expression bytes pause received limits errors",
   cli: "edge connector identity config address log-events log metrics bytes limits errors",
   main: "cli edge connector identity config address log metrics bytes errors",
 };

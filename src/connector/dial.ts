@@ -15,7 +15,7 @@ import {
   systemLookup,
 } from "./addresses.ts";
 import { type AttemptError, race } from "./race.ts";
-import { wordsOf } from "./system-words.ts";
+import { wordsOf } from "../system-words.ts";
 
 /** The one protocol offered: whatever else listens there refuses the handshake. */
 export const LINK_PROTOCOL = "tunl/1";

@@ -184,7 +184,9 @@ describe.skipIf(!CAN_RUN || !HAS_PEBBLE)("certificates by ACME", () => {
       ...{ tls: "acme" },
       flags: ["--agree-tos", "--acme-ca", `https://127.0.0.1:${away}/dir`],
     });
-    await edge.process.line(/The CA at 127\.0\.0\.1:\d+ cannot be reached.*next try in/);
+    await edge.process.line(
+      /The CA at 127\.0\.0\.1:\d+ cannot be reached: connection refused; next try in/,
+    );
     await using tunnel = await Tunnel.start({ target: `${app.port}`, edge });
     await tunnel.connector.line(/No certificate for app\.tunl\.localhost: The CA at/);
     const { stdout } = await tunl(["status"], edge);

@@ -1,5 +1,6 @@
 // This file is what can go wrong with a CA, in words: problem documents, silence, a clock that is wrong. RFC 8555 §6.7; RFC 7807.
 import { messageOf, TunlError } from "../../../errors.ts";
+import { knownWords } from "../../../system-words.ts";
 
 /** Whose affair a failure is: the name's (its DNS, its CAA, a firewall), or the CA's and the way to it. */
 export type Blame = "name" | "ca";
@@ -149,7 +150,7 @@ export function unreachable(host: string, error: unknown, timeoutMs: number): Ac
   }
   if (error instanceof Error && error.name === "TimeoutError")
     return new AcmeError(`The CA at ${host} did not answer within ${timeoutMs / 1_000} s`, details);
-  const words = messageOf(error);
+  const words = (code === undefined ? undefined : knownWords(code)) ?? messageOf(error);
   return new AcmeError(`The CA at ${host} cannot be reached: ${words}`, {
     ...details,
     hint: "Is the network of this machine up, and may it dial out to port 443?",

@@ -25,5 +25,10 @@ const WORDS: Readonly<Record<string, string>> = {
 export function wordsOf(error: NodeJS.ErrnoException): string {
   const { code } = error;
   if (code === undefined) return error.message;
-  return Object.hasOwn(WORDS, code) ? (WORDS[code] as string) : code;
+  return knownWords(code) ?? code;
+}
+
+/** The words of a code; undefined for one that has none. */
+export function knownWords(code: string): string | undefined {
+  return Object.hasOwn(WORDS, code) ? WORDS[code] : undefined;
 }
