@@ -7,7 +7,7 @@ import { cellsOf, isThere, quoted, ROOT, textOf, withoutTicks } from "./text.ts"
 const text = textOf("docs/ARCHITECTURE.md");
 
 /** Reached by everyone, so not repeated in each row. */
-const EVERYONES = new Set(["errors", "bytes", "staging", "received", "limits"]);
+const EVERYONES = new Set(["errors", "bytes", "staging", "received", "pause", "limits"]);
 
 /** Paths of the block with the map, below the repository; folders end with a slash. */
 function mapped(): string[] {
