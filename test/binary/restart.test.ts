@@ -21,8 +21,8 @@ async function routeOf(connector: Running): Promise<string> {
   return String((await connector.event("route"))["url"]);
 }
 
-/** Long enough for a start of the executable, short enough to be waited for, ms. */
-const TTL_MS = 2_500;
+/** Long enough for a start of the executable on a machine that does much else, short enough to be waited for, ms. */
+const TTL_MS = 5_000;
 
 /** Names of the files with keys that a connector keeps below its home. */
 function keyFiles(home: string): string[] {
