@@ -14,6 +14,7 @@ import { MadeRecords } from "./made-records.ts";
 import type { DnsProvider } from "./provider.ts";
 import { Rfc2136 } from "./rfc2136.ts";
 import { findNameServers } from "./servers.ts";
+import { checkZones } from "./zone-check.ts";
 
 export interface StartDnsOptions {
   readonly dns: DnsOptions;
@@ -62,7 +63,14 @@ export async function startDns(options: StartDnsOptions): Promise<EdgeDns> {
   });
   return {
     ...{ client, provider, here, localhostIsHere, records, names, domains },
-    checkDomains: (withinMs) => check.start(withinMs),
+    checkDomains: (withinMs) => {
+      // Nobody waits for it: it is told when the provider has answered.
+      if (provider !== undefined)
+        checkZones(provider, domains, log).catch((error: unknown) =>
+          log.error("bug", `The zones were not looked at: ${String(error)}`),
+        );
+      return check.start(withinMs);
+    },
     [Symbol.dispose]: () => {
       check[Symbol.dispose]();
       names[Symbol.dispose]();
