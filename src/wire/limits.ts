@@ -161,8 +161,8 @@ export const EVICTION_SHARE = 7 / 8;
 export const EVICTION_STALL_MS = 1_000;
 /** Links that were not read for so long: whoever holds most is evicted, however much it consumed meanwhile. */
 export const VALVE_MOST_MS = 5_000;
-/** Sent bytes of which none was acknowledged for so long are freed when the process is full. */
-export const UNACKNOWLEDGED_MS = 10_000;
+/** Bytes for the peer, which acknowledged none and gave no credit for so long, are freed when the process is full. */
+export const WAITING_MS = 10_000;
 /** One stream per session is evicted in this time. */
 export const EVICTION_INTERVAL_MS = 100;
 /** Datagrams waiting per link. */

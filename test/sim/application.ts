@@ -3,7 +3,7 @@ import type { SessionStatus, Side } from "../../src/session/index.ts";
 import {
   EVICTION_INTERVAL_MS,
   EVICTION_STALL_MS,
-  UNACKNOWLEDGED_MS,
+  WAITING_MS,
   VALVE_MOST_MS,
   STREAM_CODES,
 } from "../../src/wire/index.ts";
@@ -336,7 +336,7 @@ export class Application {
     const isLong = now >= waitingSince + EVICTION_STALL_MS;
     const isInTheWay = now >= this.#shell.pausedSince + VALVE_MOST_MS;
     // What it keeps for a peer that acknowledges nothing counts as well.
-    const isUnacknowledged = now >= wroteAt + UNACKNOWLEDGED_MS;
+    const isUnacknowledged = now >= wroteAt + WAITING_MS;
     if (!(held > 0 && (isLong || isInTheWay)) && !isUnacknowledged)
       fail(`the ${side} evicted stream ${id}, whose bytes waited for ${now - waitingSince} ms`);
     if (now < this.evictedAt + EVICTION_INTERVAL_MS)

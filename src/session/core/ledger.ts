@@ -180,15 +180,17 @@ export class Ledger implements GrowthConditions {
     return Math.max(PAUSE_FLOOR, Math.min(stream.send.credit.left, PAUSE_CEILING));
   }
 
-  written(stream: StreamState, bytes: Uint8Array, isWhole: boolean): void {
-    stream.send.bytes.append(bytes, isWhole);
+  written(stream: StreamState, bytes: Uint8Array, isWhole: boolean, now: number): void {
+    const { send } = stream;
+    if (send.bytes.unsent + send.bytes.retained === 0) send.waitingSince = now;
+    send.bytes.append(bytes, isWhole);
     this.unsent += bytes.length;
     this.options.budget.hold(bytes.length);
   }
 
   /** `bytes` of the stream went into a frame. */
   sent(stream: StreamState, bytes: number, now: number): void {
-    if (stream.send.bytes.retained === bytes) stream.send.unacknowledgedSince = now;
+    if (stream.send.bytes.retained === bytes) stream.send.waitingSince = now;
     this.unsent -= bytes;
     this.retained += bytes;
     const { send } = stream;
@@ -208,7 +210,7 @@ export class Ledger implements GrowthConditions {
     const freed = Math.min(offset, bytes.sent) - bytes.acked;
     if (freed <= 0) return false;
     bytes.acknowledge(bytes.acked + freed);
-    stream.send.unacknowledgedSince = now;
+    stream.send.waitingSince = now;
     this.retained -= freed;
     this.options.budget.hold(-freed);
     return true;

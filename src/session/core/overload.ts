@@ -7,7 +7,7 @@ import {
   PRESSURE_FULL,
   PRESSURE_RELIEVED,
   TIMER_LAG_MS,
-  UNACKNOWLEDGED_MS,
+  WAITING_MS,
   VALVE_MOST_MS,
 } from "../../wire/index.ts";
 import type { Ledger } from "./ledger.ts";
@@ -105,8 +105,7 @@ export class Overload {
 
   #evict(now: number, isFull: boolean): void {
     this.#nextEvictionAt = now + EVICTION_INTERVAL_MS;
-    const victim =
-      this.#largestHolder(now) ?? (isFull ? this.#largestUnacknowledged(now) : undefined);
+    const victim = this.#largestHolder(now) ?? (isFull ? this.#largestWaiting(now) : undefined);
     if (victim === undefined) return;
     reached("sessionHeld");
     this.#events.evict(victim, now);
@@ -125,14 +124,14 @@ export class Overload {
     return most;
   }
 
-  /** A peer that takes bytes and acknowledges none of them holds our memory as well. */
-  #largestUnacknowledged(now: number): StreamState | undefined {
+  /** A peer that acknowledges nothing of what it took, or gives no credit for what waits, holds our memory as well. */
+  #largestWaiting(now: number): StreamState | undefined {
     let most: StreamState | undefined;
     let bytes = 0;
     for (const stream of this.#ledger.streams.values) {
       const { retained, unsent } = stream.send.bytes;
-      if (retained === 0 || retained + unsent <= bytes) continue;
-      if (now < stream.send.unacknowledgedSince + UNACKNOWLEDGED_MS) continue;
+      if (retained + unsent <= bytes) continue;
+      if (now < stream.send.waitingSince + WAITING_MS) continue;
       most = stream;
       bytes = retained + unsent;
     }

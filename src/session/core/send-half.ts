@@ -22,8 +22,8 @@ export class SendHalf {
   readonly bytes = new Retention();
   readonly credit: SendCredit;
   #state: SendState = "ready";
-  /** Since when bytes wait for an ACK that brings something: the last one that did, or the sending of the first of them. */
-  unacknowledgedSince = Number.POSITIVE_INFINITY;
+  /** Since when bytes wait for the peer, its credit or an ACK that brings something: the last one that did, the sending of the first of them, or its writing. */
+  waitingSince = Number.POSITIVE_INFINITY;
   #isFinishing = false;
   #resetCode: number | undefined;
   /** Highest offset ever sent: the final size of a reset. Survives a rewind. */

@@ -135,7 +135,7 @@ export class SessionCore {
       window,
     );
     ledger.streams.add(stream);
-    ledger.written(stream, head, true);
+    ledger.written(stream, head, true, now);
     if (fin) stream.send.finish();
     ledger.wake(stream, now);
     this.#options.trace.stream("opened", stream.id);
@@ -150,7 +150,7 @@ export class SessionCore {
       stream.replay?.push(bytes);
       return "more";
     }
-    this.#ledger.written(stream, bytes, isWhole);
+    this.#ledger.written(stream, bytes, isWhole, now);
     this.#ledger.wake(stream, now);
     if (stream.send.bytes.unsent <= this.#ledger.pauseThreshold(stream)) return "more";
     stream.isPaused = true;

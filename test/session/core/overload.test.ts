@@ -173,6 +173,43 @@ describe("eviction", () => {
   });
 });
 
+describe("eviction of what waits for the peer", () => {
+  test("takes a stream that gets no credit for 10 s, not one that goes on or just began to wait", () => {
+    let pressure = 0;
+    const peer = new ScriptedPeer({
+      remote: { initialWindow: 20 * KIB },
+      budget: { receive: RECEIVE, pressure: () => pressure },
+    });
+    const open = (): number => {
+      const id = peer.core.open(0, pattern(30 * KIB), false, peer.now);
+      if (typeof id !== "number") throw new Error("no stream");
+      return id;
+    };
+    const [stuck, slow] = [open(), open()];
+    peer.drain();
+    // All that was sent has arrived: nothing is retained.
+    for (const id of [stuck, slow])
+      peer.send("ack", { entries: [{ id, received: 20 * KIB, ended: false }] });
+    peer.advance(9_000);
+    peer.send("maxStreamData", { entries: [{ id: slow, limit: 21 * KIB }] });
+    const late = open();
+    peer.drain();
+    pressure = 1;
+    peer.send("ping", { id: 1 });
+    peer.advance(900);
+    expect(evicted(peer)).toEqual([]);
+    peer.advance(200);
+    expect(evicted(peer)).toEqual([stuck]);
+    // What it held is given back.
+    expect(peer.held).toBe(10 * KIB + 30 * KIB);
+    peer.advance(7_000);
+    expect(evicted(peer)).toEqual([stuck]);
+    peer.advance(3_000);
+    expect(evicted(peer).sort()).toEqual([stuck, slow, late].sort());
+    expect(peer.held).toBe(0);
+  });
+});
+
 describe("read valve", () => {
   const valve = (peer: ScriptedPeer): string[] =>
     peer.outputs.map(({ kind }) => kind).filter((kind) => kind.endsWith("Link"));
