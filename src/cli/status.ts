@@ -3,6 +3,7 @@ import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { formatDuration, loadOwner } from "../config/index.ts";
 import { TunlError } from "../errors.ts";
+import { LIMITS } from "../limits.ts";
 import { clockTime } from "./clock.ts";
 import { command, loadInput } from "./command.ts";
 import { call, isAnswer, isNotRunning } from "./control.ts";
@@ -144,12 +145,17 @@ function stateLines(edge: Answer): string[] {
   return [row("state", [age]), ...faults.map((fault) => row("", [`⚠ ${fault}`]))];
 }
 
-/** `limits  acceptsPerSource 12, headTime 3`: what held somebody back since the start. Nothing, no line. */
-function limitLines(process: Answer): string[] {
+/** `limit  headTime  3 times  A header section …`: what held somebody back since the start. Nothing, no line. */
+export function limitLines(process: Answer): string[] {
   const limits = process["limits"];
   if (!isAnswer(limits)) return [];
-  const cells = Object.entries(limits).map(([name, times]) => `${name} ${String(times)}`);
-  return cells.length === 0 ? [] : [row("limits", [cells.sort().join(", ")])];
+  const sentences: Readonly<Record<string, string>> = LIMITS;
+  return Object.entries(limits)
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([name, times]) =>
+      // A name of a newer process has no sentence here.
+      row("limit", [name, count(times, "time"), sentences[name] ?? ""]),
+    );
 }
 
 function processParts(process: Answer): string[] {
