@@ -154,14 +154,18 @@ class EdgeFileReader {
 
   #unknown(group: string, name: string, span: Span): void {
     const where = group === "" ? "" : ` in ${group}`;
+    // What is right elsewhere is meant rather than what only looks alike here.
+    const flagged = keyOfFlag(name);
+    const elsewhere = elsewhereOf(name);
     const near = nearest(name, keysIn(group));
-    const elsewhere = near === undefined ? elsewhereOf(name) : undefined;
     const advice =
-      near !== undefined
-        ? `, nearest is "${near}"`
+      flagged !== undefined
+        ? `, which is a flag: the key is ${flagged}`
         : elsewhere !== undefined
           ? `, it belongs in ${elsewhere}`
-          : "";
+          : near !== undefined
+            ? `, nearest is "${near}"`
+            : "";
     const known = keysIn(group).filter((candidate) => isBuiltIn(group, candidate));
     const hint = advice === "" ? `Known${where}: ${known.join(", ")}` : undefined;
     this.#fail("UNKNOWN_KEY", `Unknown key "${name}"${where}${advice}`, span, hint);
@@ -182,6 +186,15 @@ function scalar(tree: Tree | undefined): FileValue | undefined {
   return tree?.kind === "scalar" && !tree.isEmpty
     ? { text: tree.text, span: tree.span }
     : undefined;
+}
+
+/** The key of a flag that is called otherwise: `tls` is `certificates.mode`. */
+function keyOfFlag(name: string): string | undefined {
+  const option = OPTIONS.find(
+    ({ flag, key, commands }) => flag === name && key !== undefined && commands.includes("edge"),
+  );
+  const key = option?.key;
+  return key?.split(".").at(-1) === name ? undefined : key;
 }
 
 /** The group where a key of this name would be right. */

@@ -60,6 +60,12 @@ certificates:
   });
 
   test("says where a key belongs, or what there is", () => {
+    expect(report("tls: internal")).toContain(
+      'Unknown key "tls", which is a flag: the key is certificates.mode',
+    );
+    expect(report("email: you@example.com")).toContain(
+      'Unknown key "email", it belongs in certificates',
+    );
     expect(report("handshake: 5s")).toContain('Unknown key "handshake", it belongs in timeouts');
     expect(report("timeouts: {listen: 5s}")).toContain(
       'Unknown key "listen" in timeouts, it belongs in the top level',
