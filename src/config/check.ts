@@ -115,7 +115,11 @@ function judgedRules(
   const { home } = input.surroundings;
   const file = readConnectorFile(text, { directory, home, isJson, isStarting: false });
   const problems = [...(path === undefined ? [] : judgeMode(path, home)), ...file.problems];
-  if (file.isReadable && !file.hasIngress) problems.push(noIngress());
+  if (file.isReadable && !file.hasIngress) {
+    // The error says it, and the one service is not what is judged here.
+    const rest = problems.filter(({ code }) => code !== "NO_RULES");
+    problems.splice(0, problems.length, ...rest, noIngress());
+  }
   const { url } = file;
   if (file.hasIngress && url !== undefined) {
     const isOther = ({ code, span }: Problem) => code !== "NO_EFFECT" || span !== url;
