@@ -178,6 +178,10 @@ function hintOf(name: string, code: string, ruledBy: string | undefined): string
       : "Choose another --name or --host, or ask the edge's owner for a line of the tunnel that has it: tunl edge invite --name TUNNEL";
   if (code === "HOSTNAME_LIMIT")
     return "Serve fewer names, or join as another tunnel with a new line of tunl edge invite";
+  if (!name.includes("."))
+    return ruledBy !== undefined
+      ? "It is a label alone: write the whole name in the rules"
+      : `It is a label alone: write --name ${name}, or the whole name with --host`;
   if (ruledBy !== undefined)
     return `Rules with this name answer nothing until it is granted: on the edge tunl edge grant ${ruledBy} ${host}, or tunl route dns ${ruledBy} ${host} by an account that may have it`;
   // The edge's owner may not be able to give it either: reserved labels are told there.

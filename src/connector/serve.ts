@@ -85,7 +85,8 @@ class ServedExchange {
       this.failed({
         code: "BAD_PATH",
         sent: false,
-        detail: "rules by path, and an ambiguous path",
+        detail:
+          "Refused a path that two programs may read differently: rules of its host go by path",
       });
       return;
     }

@@ -26,6 +26,8 @@ const ALL_HINTS: Hints = {
   ORIGIN_REFUSED: "Start your app; the next request tries again",
   ORIGIN_UNREACHABLE: "Check the address and that this machine reaches it",
   ORIGIN_CONNECT_TIMEOUT: "Check the address and that this machine reaches it",
+  BAD_PATH:
+    "allowAmbiguousPaths: true lets it through to a rule, if its service reads such paths as tunl does",
 };
 
 /** What to do, in the words with which the service was given. */

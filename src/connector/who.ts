@@ -174,7 +174,8 @@ async function fromDirectory({
     throw new TunlError("NOT_JOINED", `This machine has not joined ${named ?? "an edge"}`, {
       hint:
         near === undefined
-          ? NOT_JOINED_HINT
+          ? // A service often runs as another user than the one who joined.
+            `${NOT_JOINED_HINT}; keys of this user are looked for in ${edgesDirectory}`
           : `It has joined ${near.host}:${near.port}: write --edge ${near.host}:${near.port}`,
     });
   }

@@ -83,6 +83,7 @@ describe.skipIf(!IS_BUILT)("mistakes with accounts", () => {
         attempt("a directory that is not there", [
           ...["tunnel", "create", "web", "--credentials", join(keys, "none", "web.json")],
         ]),
+        attempt("a name in front of its tunnel", ["route", "dns", `app.${DOMAIN}`, "app"]),
         attempt("a tunnel that nobody made", ["tunnel", "info", "ap"]),
         attempt("delete, without a terminal", ["tunnel", "delete", "app"]),
         attempt("a key that is none", ["tunnel", "rotate", "app", "--key", "nas"]),

@@ -68,12 +68,13 @@ describe.skipIf(!IS_BUILT)("mistakes of a first day", () => {
   test("each says what happened and what to do", async () => {
     const free = await freePort();
     const foreign = (other.address() as AddressInfo).port;
-    const [fresh, used, named, again, narrow] = [
+    const [fresh, used, named, again, narrow, label] = [
       await edge.invite(),
       await edge.invite(),
       await edge.invite(),
       await edge.invite(),
       await edge.invite(["--host", `shop.${DOMAIN}`]),
+      await edge.invite(),
     ];
     const at = (port: number): string => fresh.replace(`:${edge.port}/`, `:${port}/`);
     const owner = home();
@@ -129,6 +130,7 @@ describe.skipIf(!IS_BUILT)("mistakes of a first day", () => {
       attempt("an edge that this machine does not know", connect("--edge", "example.com")),
       attempt("a name that belongs to somebody else", connect("--join", again, "--name", "taken")),
       attempt("a name outside of the line", connect("--join", narrow, "--name", "app")),
+      attempt("a label in place of a name", connect("--join", label, "--host", "app")),
       attempt("a key that others may read", withFile("open.json"), { home: credentials }),
       attempt("half a key file", withFile("cut.json"), { home: credentials }),
       attempt("a key file of cloudflared", withFile("cloudflare.json"), { home: credentials }),

@@ -217,6 +217,7 @@ ingress:
       expect([path, errorOf(await get("app", path))]).toEqual([path, [400, "BAD_PATH"]]);
       expect([path, errorOf(await get("gone", path))]).toEqual([path, [410]]);
     }
+    expect(connector.output).toContain("Refused a path that two programs may read differently");
     expect((await echo("lax", "/echo/x/../y")).url).toBe("/echo/x/../y");
     expect((await echo("sized", "/echo/..%2fy")).url).toBe("/echo/..%2fy");
   });

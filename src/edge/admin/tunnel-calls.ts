@@ -93,7 +93,10 @@ export function ownTunnel({ store }: CallContext, caller: Caller, nameOrId: stri
   if (tunnel !== undefined && isOwn) return tunnel;
   const shown = JSON.stringify(nameOrId.slice(0, 64));
   throw new TunlError("TUNNEL_NOT_FOUND", `There is no tunnel ${shown} of yours`, {
-    hint: "Run tunl tunnel list to see yours",
+    // No tunnel's name has a dot.
+    hint: nameOrId.includes(".")
+      ? "That is a hostname: write the tunnel's name in its place; tunl tunnel list shows yours"
+      : "Run tunl tunnel list to see yours",
   });
 }
 

@@ -312,7 +312,9 @@ class WorkerStore implements Store {
     const tunnel = this.snapshot.findTunnel(nameOrId);
     if (tunnel !== undefined) return tunnel;
     throw new TunlError("TUNNEL_NOT_FOUND", `No tunnel is named "${nameOrId}"`, {
-      hint: "Run tunl status, it lists the tunnels",
+      hint: nameOrId.includes(".")
+        ? "That is a hostname: write the tunnel's name in its place; tunl status lists the tunnels"
+        : "Run tunl status, it lists the tunnels",
     });
   }
 }
