@@ -40,6 +40,9 @@ export interface Surroundings {
 /** One line of a log in JSON. */
 export type Event = Readonly<Record<string, unknown>>;
 
+/** What the executable says of its own mistakes. */
+const FAULT = /\bBUG: |"code":"BUG"|A fault was not caught|Buffer is detached/;
+
 /** Runs to the end. */
 export async function tunl(
   arguments_: readonly string[],
@@ -86,6 +89,9 @@ export class Running extends Program {
   override async [Symbol.asyncDispose](): Promise<void> {
     await recordExecutables(this.#home);
     await super[Symbol.asyncDispose]();
+    // An invariant that broke ends one stream or connection, which a test may take for something else.
+    const bug = this.output.split("\n").find((line) => FAULT.test(line));
+    if (bug !== undefined) throw new Error(`the executable is at fault: ${bug}`);
   }
 
   /** Waits for a log line with this event. @throws if the process ends or the time passes before. */
