@@ -9,8 +9,8 @@ import { Output } from "./output.ts";
 export interface Running {
   /** Requests that a drain waits for. */
   readonly inProgress: number;
-  /** Refuses new work and finishes the old; resolves when all is done or after `graceMs`. */
-  drain(graceMs: number): Promise<void>;
+  /** Refuses new work and finishes the old. Resolves when all is done or after `graceMs`, with how many requests that cut off. */
+  drain(graceMs: number): Promise<number>;
 }
 
 /** How long it may stay. */
@@ -53,8 +53,12 @@ export async function live(
   const onHangUp = (): void => output.reopen();
   process.on("SIGHUP", onHangUp);
   try {
-    await body(output, (running, how) => stay(output, signals, running, how));
-    output.log.info("stopped", "");
+    let cut = 0;
+    await body(output, async (running, how) => {
+      cut = await stay(output, signals, running, how);
+    });
+    if (cut === 0) output.log.info("stopped", "");
+    else output.log.warn("stopped", `the time is over, ${countRequests(cut)} in progress cut off`);
   } catch (error) {
     if (options.format === "pretty" && options.file === undefined) throw error;
     for (const record of failureRecords(error)) output.write(record);
@@ -70,12 +74,13 @@ export async function live(
   }
 }
 
+/** @returns How many requests the end cut off. */
 async function stay(
   output: Output,
   signals: Signals,
   running: Running,
   { graceMs, forMs, done }: Stay,
-): Promise<void> {
+): Promise<number> {
   const timer = forMs === undefined ? undefined : setTimeout(() => signals.stop(), forMs);
   // Without this an idle connector that waits for its next attempt would end: nothing else keeps the loop alive.
   const alive = setInterval(() => undefined, 0x7fff_ffff);
@@ -84,7 +89,7 @@ async function stay(
     signals.drain();
     const { inProgress } = running;
     output.log.info("draining", describeDrain(inProgress, graceMs), { graceMs, inProgress });
-    await running.drain(graceMs);
+    return await running.drain(graceMs);
   } finally {
     clearTimeout(timer);
     clearInterval(alive);
@@ -94,8 +99,11 @@ async function stay(
 /** What is waited for, and how to wait no longer. */
 function describeDrain(inProgress: number, graceMs: number): string {
   if (inProgress === 0) return "no request in progress";
-  const what = `${inProgress} request${inProgress === 1 ? "" : "s"} in progress`;
-  return `${what}, up to ${formatDuration(graceMs)} (Ctrl-C again stops now)`;
+  return `${countRequests(inProgress)} in progress, up to ${formatDuration(graceMs)} (Ctrl-C again stops now)`;
+}
+
+function countRequests(count: number): string {
+  return `${count} request${count === 1 ? "" : "s"}`;
 }
 
 /** A bug ends the connection it happened in, if anything; the process serves on. */

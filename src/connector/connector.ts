@@ -36,7 +36,7 @@ export interface Connector extends AsyncDisposable {
   /** Requests whose last byte the edge has not got. */
   readonly inProgress: number;
   /** Opens and accepts no more; requests in progress get up to `graceMs`. */
-  drain(graceMs: number): Promise<void>;
+  drain(graceMs: number): Promise<number>;
 }
 
 /** An edge that does not say that it heard of our end is waited for so long, ms: its link may be dark. */
@@ -164,7 +164,8 @@ class RunningConnector implements Connector {
     return this.#service.open;
   }
 
-  async drain(graceMs: number): Promise<void> {
+  async drain(graceMs: number): Promise<number> {
+    let cut = 0;
     this.#isEnding = true;
     this.#uplink.stop();
     const { session } = this.#uplink;
@@ -180,10 +181,12 @@ class RunningConnector implements Connector {
       // A response counts as finished when the edge has acknowledged its last byte, not when the origin gave it.
       const isBusy = (): boolean => performance.now() < quietAt || this.#service.open > 0;
       while (!session.isClosed && isBusy() && performance.now() < now + graceMs) await pause();
+      cut = this.#service.open;
       session.close(SESSION_CODES.NO_ERROR.code, "The connector stopped");
       await pause();
     }
     this.#done.resolve();
+    return cut;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -18,8 +18,8 @@ export interface DrainedParts {
   readonly service: Service;
 }
 
-/** Resolves when everything is over, or cut because its time was. */
-export async function drainEdge(parts: DrainedParts, graceMs: number): Promise<void> {
+/** Resolves when everything is over, or cut because its time was; with how many connections of visitors that cut. */
+export async function drainEdge(parts: DrainedParts, graceMs: number): Promise<number> {
   const { door, plain, visitors, sessions, service } = parts;
   door.close();
   plain?.close();
@@ -35,7 +35,9 @@ export async function drainEdge(parts: DrainedParts, graceMs: number): Promise<v
     return performance.now() - startedAt >= leastMs;
   };
   while (!isOver && !isTimeOver()) await Promise.race([over, Bun.sleep(LOOK_MS)]);
+  const cut = isOver ? 0 : visitors.count;
   sessions.close();
   // CLOSE leaves with the next batch, so that connectors know why and dial on at once.
   await Bun.sleep(CLOSE_MS);
+  return cut;
 }

@@ -72,7 +72,7 @@ export interface Edge extends AsyncDisposable {
   /** Requests of visitors. */
   readonly inProgress: number;
   /** Accepts no more; requests in progress get up to `graceMs`, then everything ends. */
-  drain(graceMs: number): Promise<void>;
+  drain(graceMs: number): Promise<number>;
 }
 
 /**

@@ -258,8 +258,12 @@ describe.skipIf(!CAN_RUN)("drain", () => {
       await using visitor = await beginSlow(tunnel, "/begin/length");
       const startedAt = performance.now();
       stopping.signal("SIGTERM");
-      expect((await stopping.ended).code).toBe(0);
+      const { code, stderr } = await stopping.ended;
       const tookMs = performance.now() - startedAt;
+      expect([code, stderr.trimEnd().split("\n").at(-1)]).toEqual([
+        0,
+        expect.stringContaining("the time is over, 1 request in progress cut off"),
+      ]);
       expect(tookMs).toBeGreaterThanOrEqual(1_000);
       expect(tookMs).toBeLessThan(5_000);
       expect((await visitor.ended).code).not.toBe(0);

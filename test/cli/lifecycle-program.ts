@@ -35,8 +35,9 @@ try {
         0,
       );
     output.log.info("ready", "");
-    const drain = async (): Promise<void> => {
+    const drain = async (): Promise<number> => {
       if (what === "slow") await new Promise((resolve) => setTimeout(resolve, 600_000));
+      return what === "cut" ? 2 : 0;
     };
     await stay(
       { drain, inProgress: what === "slow" ? 1 : 0 },

@@ -51,6 +51,14 @@ describe("lifecycle", () => {
     ]);
   });
 
+  test("requests that were cut off when their time was over are told at the end", async () => {
+    const { code, records } = await run("cut", [["ready", "SIGTERM"]]);
+    expect([code, records.at(-1)]).toMatchObject([
+      0,
+      { event: "stopped", msg: "the time is over, 2 requests in progress cut off" },
+    ]);
+  });
+
   test("SIGHUP ends nothing", async () => {
     const { code, events } = await run("plain", [
       ["ready", "SIGHUP"],
