@@ -325,7 +325,7 @@ describe.skipIf(!CAN_RUN)("drain", () => {
     plain.write(`GET / HTTP/1.1\r\nHost: ${tunnel.host}\r\n\r\n`);
     await within(once(plain, "data"), "the redirect");
     // The last thing before the signal: it has to be in progress then.
-    busy.send(`GET /slow/1000 HTTP/1.1\r\nHost: ${busy.authority}\r\n\r\n`);
+    busy.send(`GET /slow/2500 HTTP/1.1\r\nHost: ${busy.authority}\r\n\r\n`);
     idle.send(`GET /bytes/1 HTTP/1.1\r\nHost: ${idle.authority}\r\n\r\n`);
     expect((await idle.answer()).isKept).toBe(true);
     edge.process.signal("SIGTERM");
