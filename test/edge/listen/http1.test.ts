@@ -228,8 +228,9 @@ describe("visitor connection: bodies", () => {
     const socket = await rig.firstSocket();
     const before = socket.bytesRead;
     visitor.send("wor");
-    await rig.until(() => socket.bytesRead === before + 3, "the bytes to arrive");
-    expect(visit.text).toBe("hello");
+    await Bun.sleep(50);
+    // Not even read: what is held for nobody is in no account.
+    expect([visit.text, socket.bytesRead]).toEqual(["hello", before]);
     visit.visit.body.resume();
     visitor.send("ld");
     await pipeline.until(() => visit.hasEnded, "the end of the body");
