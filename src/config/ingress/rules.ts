@@ -25,6 +25,9 @@ export interface RuleDraft {
 /** What of a rule decides about its place. */
 interface Placed {
   readonly isCatchAll: boolean;
+  /** In canonical form; "" for every host, and for one that is none. */
+  readonly hostname: string;
+  readonly hasPath: boolean;
   readonly span: Span;
   readonly shown: string;
 }
@@ -60,7 +63,10 @@ export function readRules(judge: Judge, tree: Tree, defaults: OriginDraft): read
     places.push(read.placed);
   }
   // With a rule missing, what is last is not known.
-  if (places.length === tree.items.length) judgeOrder(judge, places);
+  if (places.length === tree.items.length) {
+    judgeOrder(judge, places);
+    judgeCovered(judge, places);
+  }
   return drafts;
 }
 
@@ -95,16 +101,42 @@ function readRule(
         : origin.options,
     allowAmbiguousPaths: booleanOf(scalarOf(found.get("allowAmbiguousPaths")?.value)) ?? false,
   };
-  const isCatchAll =
-    hostname === "" && (textOf(found.get("path")) ?? "") === "" && !isNode(found.get("path"));
+  const hasPath = (textOf(found.get("path")) ?? "") !== "" || isNode(found.get("path"));
+  const isCatchAll = hostname === "" && !hasPath;
   const shown = [textOf(found.get("hostname")), textOf(found.get("path"))]
     .map((text) => (text === undefined ? [] : [quoted(text)]))
     .flat()
     .join(" and path ");
   return {
     draft: { rule, origin, span: tree.span },
-    placed: { isCatchAll, span: tree.span, shown },
+    placed: { isCatchAll, hostname: hostname ?? "", hasPath, span: tree.span, shown },
   };
+}
+
+/** A rule behind one that takes all of its host never has its turn: no mistake that stops anything, but hardly meant. */
+function judgeCovered(judge: Judge, places: readonly Placed[]): void {
+  /** Number of the first rule that takes every request of a host, or of all below it. */
+  const takers = new Map<string, number>();
+  for (const [number, { hostname, hasPath, span }] of places.entries()) {
+    if (hostname === "") continue;
+    const by = coveringOf(hostname).find((pattern) => takers.has(pattern));
+    if (by !== undefined) {
+      const taker = `rule #${takers.get(by)}`;
+      judge.warn(
+        "DEAD_RULE",
+        `Rule #${number} can never be reached: ${taker} takes every request of ${quoted(by)}`,
+        span,
+        `Put it in front of ${taker}, or remove it`,
+      );
+    } else if (!hasPath) takers.set(hostname, number);
+  }
+}
+
+/** The host itself and every wildcard above it: `a.b.c` is taken by `a.b.c`, `*.b.c` and `*.c`. */
+function coveringOf(hostname: string): string[] {
+  const labels = hostname.replace(/^\*\./, "").split(".");
+  const above = labels.map((_, index) => `*.${labels.slice(index + 1).join(".")}`);
+  return [hostname, ...above.slice(0, -1)];
 }
 
 /** Only the last rule catches all, and the last rule does. */

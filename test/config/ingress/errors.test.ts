@@ -176,6 +176,7 @@ const TOPICS: Readonly<Record<string, readonly string[]>> = {
     `ingress:\n  - service: http://a\n${LAST}`,
     `ingress:\n  - service: http://a\n${LAST}${LAST}`,
     `ingress:\n  - hostname: '*'\n    service: http://a\n  - hostname: a.com\n    service: http://a\n${LAST}${LAST}`,
+    `ingress:\n  - hostname: '*.example.com'\n    service: http://a\n  - hostname: app.example.com\n    service: http://b\n${LAST}`,
   ],
   access: [
     "access: {required: true}",

@@ -295,6 +295,26 @@ ingress:
     ).toEqual([]);
   });
 
+  test("a rule behind one that takes all of its host is told, whatever way that is written", () => {
+    const rulesOf = (...heads: readonly string[]): string =>
+      `ingress:\n${[...heads, "service: http_status:404"]
+        .map((head) => `  - {${head}${head.includes("service") ? "" : ", service: http://a"}}\n`)
+        .join("")}`;
+    const dead = (...heads: readonly string[]): string[] =>
+      read(rulesOf(...heads)).problems.map(({ code, severity, message }) =>
+        [code, severity, /^Rule #\d+/.exec(message)?.[0], /rule #\d+/.exec(message)?.[0]].join(" "),
+      );
+    const app = "hostname: app.example.com";
+    const told = "DEAD_RULE warning Rule #1 rule #0";
+    expect(dead(app, "hostname: APP.example.com.")).toEqual([told]);
+    expect(dead(app, `${app}, path: /x`)).toEqual([told]);
+    expect(dead('hostname: "*.example.com"', app)).toEqual([told]);
+    expect(dead('hostname: "*.com"', 'hostname: "*.example.com"')).toEqual([told]);
+    expect(dead(`${app}, path: /x`, app)).toEqual([]);
+    expect(dead(app, 'hostname: "*.example.com"', "hostname: example.com")).toEqual([]);
+    expect(dead('hostname: "*.app.example.com"', app)).toEqual([]);
+  });
+
   test("without rules and without a service every request is answered with 503", () => {
     for (const text of ["", "tunnel: a", "ingress:", "ingress: []"]) {
       const { rules: drafts, problems } = read(text);
