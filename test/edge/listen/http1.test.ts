@@ -977,13 +977,14 @@ describe("visitor connection: upgrades", () => {
     visit.reply.end(undefined);
     visitor.send("last words");
     visitor.fin();
-    const socket = await rig.firstSocket();
-    await rig.until(() => socket.destroyed, "the socket to close");
+    await visitor.ended();
     expect(visit.text).toBe("");
     visit.visit.body.resume();
+    await pipeline.until(() => visit.hasEnded, "the FIN of the visitor");
     expect(visit.text).toBe("last words");
-    expect(visit.hasEnded).toBe(true);
     expect(visit.cause).toBeUndefined();
+    const socket = await rig.firstSocket();
+    await rig.until(() => socket.destroyed, "the socket to close");
     expect(rig.visitors.count).toBe(0);
   });
 
