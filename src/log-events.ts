@@ -111,6 +111,11 @@ export const EVENTS = {
     about: "Where certificates come from, and what they lack",
     fields: ["name", "domain", "path", "error", "hint"],
   },
+  "certificate.limit": {
+    about: "A domain has had most of the certificates that its CA gives it in a week",
+    fields: ["domain", "issued", "limit", "oldestLeavesAt", "hint"],
+    label: "certificate",
+  },
 
   // Requests
   request: {

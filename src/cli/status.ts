@@ -95,6 +95,9 @@ function edgeLines(edge: Answer): string[] {
       ]),
     );
   }
+  // Near the limit of the CA: what is so, and below it the way out.
+  for (const near of objects(edge["certificateLimits"]))
+    lines.push(row("", [`⚠ ${text(near["text"])}`]), row("", [`  ${text(near["hint"])}`]));
   return lines;
 }
 

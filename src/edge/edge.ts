@@ -136,6 +136,7 @@ export async function startEdge(options: EdgeOptions, log: Logger): Promise<Edge
         ...domains,
         ...[...state.store.snapshot.hosts].map(({ host }) => host),
       ]),
+    certificateLimits: () => started.limits(),
     figures: () =>
       edgeFigures({
         limits,

@@ -173,12 +173,14 @@ describe("every event", () => {
     id: "0b8e5c1d-93a7-4f5e-9d21-6c4b7f0a2e58",
     inMs: 4_000,
     inProgress: 2,
+    issued: 42,
     key: "k5xqz7d2mwp4ahn6r3tcvb2yfe",
     keyId: "home",
     keys: 2,
     kind: "tunnel",
     label: "home",
     line: 3,
+    limit: 50,
     links: 1,
     listen: ":443",
     method: "GET",
@@ -186,6 +188,7 @@ describe("every event", () => {
     name: "app.example.com",
     names: "example.com, *.example.com",
     oldEndsAt: "2026-11-22T10:10:00.000Z",
+    oldestLeavesAt: "2026-11-28T14:03:00.000Z",
     path: "/a/b?token=hidden",
     penalty: 1,
     pendingHandshakes: 1,
@@ -207,6 +210,7 @@ describe("every event", () => {
     visitor: "192.0.2.7",
   };
   const LEVELS: Partial<Record<EventName, LogLevel>> = {
+    "certificate.limit": "warn",
     "config.rejected": "error",
     "link.lost": "warn",
     "log.dropped": "warn",
@@ -238,7 +242,7 @@ describe("every event", () => {
 
   test("the events that other programs lean on are there, with the fields of a request", () => {
     const stable =
-      "ready connected link.lost draining stopped route certificate config.rejected enrolled request origin.error";
+      "ready connected link.lost draining stopped route certificate certificate.limit config.rejected enrolled request origin.error";
     expect(Object.keys(EVENTS)).toEqual(expect.arrayContaining(stable.split(" ")));
     const names =
       "host method path status ms bytesIn bytesOut visitor requestId service rule code tunnel".split(

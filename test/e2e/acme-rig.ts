@@ -22,6 +22,8 @@ import {
   type StoredCertificate,
 } from "../../src/edge/certificates/acme/storage.ts";
 import { ANSWER_MS, CaTransport, type Fetch } from "../../src/edge/certificates/acme/transport.ts";
+import { WeeklyCount, type WeeklyLimit } from "../../src/edge/certificates/acme/weekly-count.ts";
+import { IssuedFile, WeeklyLog } from "../../src/edge/certificates/acme/weekly-log.ts";
 import { CertificateTable } from "../../src/edge/certificates/certificates.ts";
 import { Deadlines } from "../../src/deadlines.ts";
 import { Logger, type LogRecord } from "../../src/log.ts";
@@ -148,6 +150,8 @@ export interface BenchSetup {
   readonly external?: ExternalKey;
   readonly isAgreed?: boolean;
   readonly state?: string;
+  /** Limit of first certificates that the CA has; none that is known if absent. */
+  readonly weekly?: WeeklyLimit;
 }
 
 /** Certificates by ACME, as the edge has them. */
@@ -159,6 +163,7 @@ export class Bench implements AsyncDisposable {
   readonly state: string;
   readonly answers: ChallengeAnswers;
   readonly source: AcmeSource;
+  readonly weekly: WeeklyLog | undefined;
   readonly storage: CertificateStorage;
   readonly #ownsState: boolean;
 
@@ -190,18 +195,27 @@ export class Bench implements AsyncDisposable {
       }),
       answers: this.answers,
     });
+    const log = new Logger((record) => this.records.push(record), "debug");
+    this.weekly =
+      setup.weekly &&
+      new WeeklyLog({
+        count: new WeeklyCount(setup.weekly, setup.domains ?? []),
+        file: new IssuedFile(this.state, address),
+        ...{ cure: "provider", log, clock: clock.now },
+      });
     this.source = new AcmeSource({
       domains: setup.domains ?? [],
       ca,
       storage: this.storage,
       failures: new FailureFile(this.state, address),
+      weekly: this.weekly,
       answers: this.answers,
       challenge: setup.challenge ?? "auto",
       usesWildcards: setup.usesWildcards ?? dns !== undefined,
       hasAddress: setup.hasAddress ?? (async () => undefined),
       isGranted: setup.isGranted ?? (() => true),
       table: this.table,
-      log: new Logger((record) => this.records.push(record), "debug"),
+      log,
       clock: clock.now,
       random: Math.random,
       later: clock.later,

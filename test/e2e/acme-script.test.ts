@@ -1,5 +1,5 @@
 // This file is certificates by ACME where pebble has no way to go: renewal information, orders that take their time or never end, nonsense, a disk that is full. R-18, R-19.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "bun:test";
 import { MAX_ORDERS } from "../../src/edge/certificates/acme/acme-source.ts";
@@ -290,6 +290,52 @@ describe("ACME by a script", () => {
     expect(ca.orders).toHaveLength(3);
     // The disk is written after the certificate is served.
     await eventually(() => readFileSync(path, "utf8") !== before || undefined, "another key");
+  });
+
+  test("first certificates count towards the weekly limit: renewals, damaged pairs and a restart do not", async () => {
+    const ca = await ScriptedCa.start();
+    const setup = {
+      ...{ clock: new Clock(1), domains: ["example.com"] },
+      weekly: { ca: "Scripted", certificates: 5 },
+    };
+    await using bench = await start(ca, setup);
+    const warned = ({ records }: Bench): number =>
+      records.filter(({ event }) => event === "certificate.limit").length;
+    await within(bench.source.ready("example.com"), "the certificate of the domain");
+    for (const label of ["a", "b"]) await certified(bench, `${label}.example.com`);
+    await certified(bench, "shop.customer.org");
+    expect([warned(bench), bench.weekly?.lines()]).toEqual([0, []]);
+    await certified(bench, "c.example.com");
+    expect([warned(bench), bench.weekly?.lines()[0]?.issued]).toEqual([1, 4]);
+    await certified(bench, "d.example.com");
+    expect([warned(bench), bench.weekly?.lines()[0]?.issued]).toEqual([1, 5]);
+    const labels = ["", "a.", "b.", "c.", "d."];
+    await Promise.all(labels.map((label) => bench.stored(`${label}example.com`)));
+    await bench.stop();
+    const path = join(bench.state, "certs", NAME, "key.pem");
+    writeFileSync(path, readFileSync(path, "utf8").replace(/A/, "B"));
+    // What is there is renewed within a week of the CA's giving it, by a script whose certificates are old at once.
+    ca.script.window = { start: Date.now() - 2 * DAY, end: Date.now() - DAY };
+    await using again = await start(ca, { ...setup, state: bench.state });
+    await certified(again);
+    for (const label of labels.slice(2)) await certified(again, `${label}example.com`);
+    // Six came first, one of them outside; the damaged one and four by renewal information.
+    await eventually(
+      () => again.messages.filter((text) => text.startsWith("renewed")).length >= 4 || undefined,
+      "the renewals",
+    );
+    expect(ca.orders.length).toBeGreaterThanOrEqual(6 + 5);
+    expect([warned(again), again.weekly?.lines()[0]?.issued]).toEqual([1, 5]);
+  });
+
+  test("a CA whose limit nobody knows: nothing is counted, nothing said", async () => {
+    const ca = await ScriptedCa.start();
+    await using bench = await start(ca, { domains: ["example.com"] });
+    await within(bench.source.ready("example.com"), "the certificate of the domain");
+    await bench.stored("example.com");
+    expect(readdirSync(join(bench.state, "acme"), { recursive: true }).join()).not.toContain(
+      "issued",
+    );
   });
 
   test("failed validations count over both challenges and over a restart: three an hour (R-19)", async () => {

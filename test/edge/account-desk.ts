@@ -114,7 +114,7 @@ export class AccountDesk implements AsyncDisposable {
       // Tests of calls that wait for a certificate, or ask the DNS, bring theirs.
       source: undefined as never,
       dns: { names: { isServed: () => true, stateOf: () => "own" } } as unknown as EdgeDns,
-      ...{ certificates: () => [], figures: () => ({}) },
+      ...{ certificates: () => [], certificateLimits: () => [], figures: () => ({}) },
       ...more,
     };
   }

@@ -105,6 +105,7 @@ class Desk {
       dns: { names: { stateOf: () => "own", isServed: () => true } } as unknown as EdgeDns,
       source: this.certificates,
       certificates: () => [],
+      certificateLimits: () => [],
       figures: () => ({}),
     };
     this.live = new LiveSession(

@@ -1,6 +1,6 @@
 // This file is what calls work with: the edge behind them, who asks, and how they answer. http.md §5.4.
 import type { CallBody } from "../../exchange/index.ts";
-import type { CertificateLine, CertificateSource } from "../certificates/index.ts";
+import type { CertificateLine, CertificateSource, LimitLine } from "../certificates/index.ts";
 import type { EdgeDns } from "../dns/index.ts";
 import type { LiveSession, Registry } from "../route/index.ts";
 import type { By, Store } from "../store/index.ts";
@@ -21,6 +21,8 @@ export interface CallContext {
   /** Where certificates come from. */
   readonly source: CertificateSource;
   readonly certificates: () => readonly CertificateLine[];
+  /** Domains near a limit of the CA. */
+  readonly certificateLimits: () => readonly LimitLine[];
   /** Entries of every table of the edge, and the bytes it holds. */
   readonly figures: () => CallBody;
 }

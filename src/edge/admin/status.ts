@@ -26,6 +26,7 @@ export const status: Call = async (context) => {
       .filter(({ host }) => !dns.names.isServed(host))
       .map(({ host }) => ({ name: host, state: dns.names.stateOf(host) })),
     certificates: context.certificates(),
+    certificateLimits: context.certificateLimits(),
     state: stateOf(store.condition),
     ...context.figures(),
     limits: reachedLimits(),

@@ -11,7 +11,7 @@ export type { Certificate, Certificates } from "./certificates.ts";
 export { ProviderAnswers } from "./acme/dns-answers.ts";
 export { startCertificates } from "./start.ts";
 export type { StartedCertificates } from "./start.ts";
-export { type CertificateLine, listCertificates } from "./list.ts";
+export { type CertificateLine, type LimitLine, listCertificates } from "./list.ts";
 export { wantGranted } from "./source.ts";
 export type { CertificateSource, CertificateState, GrantedNames, HostWatcher } from "./source.ts";
 export type { PemPair } from "./internal-ca.ts";

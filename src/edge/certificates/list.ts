@@ -14,6 +14,22 @@ export interface CertificateLine {
   readonly nextTryAt?: string;
 }
 
+/** A domain that is near the limit of certificates that the CA gives it in some days. */
+export interface LimitLine {
+  readonly domain: string;
+  /** "Let's Encrypt". */
+  readonly ca: string;
+  /** First certificates of the last `days`, and of how many. */
+  readonly issued: number;
+  readonly limit: number;
+  readonly days: number;
+  readonly oldestLeavesAt: string;
+  /** All of that in a sentence. */
+  readonly text: string;
+  /** What makes them fewer. */
+  readonly hint: string;
+}
+
 /** @param names Domains of the edge and names that are granted. */
 export function listCertificates(
   table: CertificateTable,

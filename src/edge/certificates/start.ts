@@ -6,6 +6,7 @@ import type { ChallengeAnswers, DnsAnswers } from "./acme/challenges.ts";
 import { startInternalAuthority } from "./authority.ts";
 import type { CertificateTable } from "./certificates.ts";
 import { FileSource } from "./file-source.ts";
+import type { LimitLine } from "./list.ts";
 import type { CertificateSource } from "./source.ts";
 
 export interface StartedCertificates {
@@ -14,6 +15,8 @@ export interface StartedCertificates {
   readonly rootPemPath: string | undefined;
   /** What the listeners show to a CA that validates; undefined where none does. */
   readonly answers: ChallengeAnswers | undefined;
+  /** Domains that are near a limit of the CA. */
+  limits(): readonly LimitLine[];
   /** Orders what is due: called once the listeners are open, because the CA will knock at them. */
   begin(): void;
 }
@@ -36,7 +39,10 @@ export interface CertificateSetup {
 export async function startCertificates(setup: CertificateSetup): Promise<StartedCertificates> {
   const { options, domains, dns, hasAddress, isGranted, table, log } = setup;
   const { certificates, stateDirectory, version } = options;
-  const nothing = { rootPemPath: undefined, answers: undefined, begin: () => undefined };
+  const nothing = {
+    ...{ rootPemPath: undefined, answers: undefined },
+    ...{ limits: () => [], begin: () => undefined },
+  };
   switch (certificates.mode) {
     case "internal": {
       const source = await startInternalAuthority({ stateDirectory, domains, table, log });

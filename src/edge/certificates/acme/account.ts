@@ -7,6 +7,7 @@ import { type AcmeClient, fieldsOf, locationOf } from "./client.ts";
 import { AccountKey, type ExternalKey, type StoredKey } from "./jose.ts";
 import { AcmeError } from "./problem.ts";
 import { parseJson } from "./transport.ts";
+import type { WeeklyLimit } from "./weekly-count.ts";
 
 /** `acme/<ca>/account.json`. */
 export interface StoredAccount {
@@ -28,10 +29,18 @@ export interface CaAddress {
   /** Name of its directory below `acme/`. */
   readonly folder: string;
   readonly directory: string;
+  /** Its limit of first certificates for a registered domain; undefined where none is known. */
+  readonly weekly?: WeeklyLimit;
 }
 
+const LETSENCRYPT = "https://acme-v02.api.letsencrypt.org/directory";
+/** By directory. The staging CA has limits of its own, far beyond what anybody tries out. */
+const WEEKLY: Readonly<Record<string, WeeklyLimit>> = {
+  [LETSENCRYPT]: { ca: "Let's Encrypt", certificates: 50 },
+};
+
 const KNOWN: Readonly<Record<string, readonly [title: string, directory: string]>> = {
-  letsencrypt: ["Let's Encrypt", "https://acme-v02.api.letsencrypt.org/directory"],
+  letsencrypt: ["Let's Encrypt", LETSENCRYPT],
   "letsencrypt-staging": [
     "Let's Encrypt (staging)",
     "https://acme-staging-v02.api.letsencrypt.org/directory",
@@ -42,12 +51,18 @@ const KNOWN: Readonly<Record<string, readonly [title: string, directory: string]
 /** A CA by its known name, or by the https URL of its directory. */
 export function caAddress(nameOrUrl: string): CaAddress {
   const known = KNOWN[nameOrUrl];
-  if (known !== undefined) return { title: known[0], folder: nameOrUrl, directory: known[1] };
+  if (known !== undefined)
+    return { title: known[0], folder: nameOrUrl, directory: known[1], ...weeklyOf(known[1]) };
   const url = new URL(nameOrUrl);
   // Two CAs of one host (provisioners of step-ca) are two accounts.
   const mark = createHash("sha256").update(url.href).digest("hex").slice(0, 8);
   const folder = `${url.host.replace(/[^a-z0-9.-]/gi, "_")}-${mark}`;
-  return { title: url.host, folder, directory: url.href };
+  return { title: url.host, folder, directory: url.href, ...weeklyOf(url.href) };
+}
+
+function weeklyOf(directory: string): Pick<CaAddress, "weekly"> {
+  const weekly = WEEKLY[directory];
+  return weekly === undefined ? {} : { weekly };
 }
 
 export interface AccountOptions {

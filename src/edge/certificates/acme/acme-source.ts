@@ -19,6 +19,7 @@ import { AcmeError } from "./problem.ts";
 import { Schedule } from "./schedule.ts";
 import { Shelf } from "./shelf.ts";
 import type { CertificateStorage } from "./storage.ts";
+import type { WeeklyLog } from "./weekly-log.ts";
 
 /** Orders at a time: a name whose order hangs holds one place, and there are more. */
 export const MAX_ORDERS = 32;
@@ -34,6 +35,8 @@ export interface AcmeSourceOptions {
   readonly ca: Ca;
   readonly storage: CertificateStorage;
   readonly failures: FailureFile;
+  /** Counts first certificates; undefined where the CA's limit is not known. */
+  readonly weekly: WeeklyLog | undefined;
   readonly answers: ChallengeAnswers;
   readonly challenge: ChallengeType | "auto";
   /** Whether a name has an address, so that nobody asks the CA to find out. */
@@ -167,12 +170,14 @@ export class AcmeSource implements CertificateSource {
     for (const entry of this.#entries.values()) entry.stop.abort();
     await Promise.all(this.#work);
     await this.#failures[Symbol.asyncDispose]();
+    await this.#options.weekly?.[Symbol.asyncDispose]();
   }
 
   /** What an earlier process left, and which domains get one certificate with their wildcard. */
   async #decide(): Promise<void> {
     const { domains, answers, usesWildcards } = this.#options;
     await this.#failures.open();
+    await this.#options.weekly?.open();
     if (!usesWildcards) return;
     for (const domain of domains)
       if ((await answers.dns?.serves(domain)) !== false) this.#coverage.useWildcard(domain);
@@ -268,6 +273,8 @@ export class AcmeSource implements CertificateSource {
       const allowance = this.#failures;
       const wanted = { id, names, served, signal: stop.signal };
       const { cert, key, life, challenge } = await attempt(wanted, { ...this.#options, allowance });
+      // Counted by the CA whatever becomes of it here.
+      if (!this.#shelf.hadBefore(id)) this.#options.weekly?.came(id);
       if (this.#entries.get(id) !== entry) return;
       const proven = challenge ?? served?.challenge ?? "";
       this.#shelf.put(entry, { names, cert, key, challenge: proven }, life);

@@ -6,7 +6,7 @@ import { type CertificateTable, contextOf } from "../certificates.ts";
 import { lifeOf } from "./ca.ts";
 import type { Line } from "./coverage.ts";
 import type { Life } from "./schedule.ts";
-import type { CertificateStorage, StoredCertificate } from "./storage.ts";
+import type { CertificateStorage, Found, StoredCertificate } from "./storage.ts";
 
 export interface ShelfOptions {
   readonly storage: CertificateStorage;
@@ -22,6 +22,8 @@ export class Shelf {
   readonly #served = new Map<string, StoredCertificate>();
   /** Ids of those that are not on the disk yet. */
   readonly #unsaved = new Set<string>();
+  /** Ids whose names had a certificate before, whatever became of it. */
+  readonly #had = new Set<string>();
   /** Writes come one after the other: two of one certificate would mix. */
   #saving: Promise<void> = Promise.resolve();
 
@@ -40,12 +42,14 @@ export class Shelf {
     const { id } = line;
     try {
       const found = await storage.load(id);
+      if (found.kind !== "none" && !isForOthers(found, line)) this.#had.add(id);
       if (found.kind === "whole") return this.#accept(line, found.certificate);
       if (found.kind === "damaged") {
         const text = `The stored certificate of ${id} is damaged (${found.reason}), it is ordered again`;
         log.warn("certificate", text, { name: id });
       }
     } catch (error) {
+      this.#had.add(id);
       log.warn(
         "certificate",
         `The stored certificate of ${id} cannot be used: ${messageOf(error)}`,
@@ -61,6 +65,7 @@ export class Shelf {
   /** Serves a new one; open connections keep the old one. */
   put({ id, names }: Line, certificate: StoredCertificate, life: Life): void {
     this.#served.set(id, certificate);
+    this.#had.add(id);
     this.#options.table.put({ id, names, context: contextOf(certificate), ...life });
   }
 
@@ -68,7 +73,16 @@ export class Shelf {
   drop(id: string): void {
     this.#served.delete(id);
     this.#unsaved.delete(id);
+    this.#had.delete(id);
     this.#options.table.remove(id);
+  }
+
+  /**
+   * True where the next certificate of this id is a renewal to a CA that sees its names again, even if what was there is
+   * out of its time or damaged. (One by another CA is taken for its own: who signed it is not kept.)
+   */
+  hadBefore(id: string): boolean {
+    return this.#had.has(id);
   }
 
   /** Writes one; where the disk does not take it, it is tried again by `saveRest`. */
@@ -111,4 +125,11 @@ export class Shelf {
       });
     }
   }
+}
+
+/** A folder may hold a certificate with other names: that of `*.x` alone, say, where one with `x` is wanted. */
+function isForOthers(found: Found, { names }: Line): boolean {
+  if (found.kind !== "whole") return false;
+  const had = found.certificate.names;
+  return had.length !== names.length || !names.every((name) => had.includes(name));
 }

@@ -7,6 +7,7 @@ import { readSecret } from "../../../identity/index.ts";
 import type { HasAddress } from "../../dns/index.ts";
 import type { Logger } from "../../../log.ts";
 import type { CertificateTable } from "../certificates.ts";
+import type { LimitLine } from "../list.ts";
 import { AccountFile, caAddress } from "./account.ts";
 import { AcmeSource } from "./acme-source.ts";
 import { CaBudget } from "./budget.ts";
@@ -16,6 +17,8 @@ import { FailureFile } from "./failure-file.ts";
 import type { ExternalKey } from "./jose.ts";
 import { CertificateStorage } from "./storage.ts";
 import { CaTransport } from "./transport.ts";
+import { WeeklyCount } from "./weekly-count.ts";
+import { type Cure, IssuedFile, WeeklyLog } from "./weekly-log.ts";
 
 export interface AcmeSetup {
   readonly acme: AcmeOptions;
@@ -35,6 +38,8 @@ export interface StartedAcme {
   readonly source: AcmeSource;
   /** What the listeners show to a CA that validates. */
   readonly answers: ChallengeAnswers;
+  /** Domains that are near the CA's weekly limit. */
+  limits(): readonly LimitLine[];
 }
 
 /** @throws TunlError `CONFIG_INVALID` for files that cannot be used. */
@@ -54,11 +59,22 @@ export async function startAcme(setup: AcmeSetup): Promise<StartedAcme> {
     transport: await makeTransport(acme, version, Date.now),
     answers,
   });
+  const { weekly: limit } = address;
+  const weekly =
+    limit &&
+    new WeeklyLog({
+      count: new WeeklyCount(limit, domains),
+      file: new IssuedFile(stateDirectory, address),
+      cure: cureOf(acme, dns),
+      log,
+      clock: Date.now,
+    });
   const source = new AcmeSource({
     domains,
     ca,
     storage: new CertificateStorage(stateDirectory),
     failures: new FailureFile(stateDirectory, address),
+    weekly,
     answers,
     challenge: acme.challenge,
     usesWildcards: acme.wildcard === "auto" && dns !== undefined,
@@ -70,7 +86,12 @@ export async function startAcme(setup: AcmeSetup): Promise<StartedAcme> {
     random: Math.random,
     later,
   });
-  return { source, answers };
+  return { source, answers, limits: () => weekly?.lines() ?? [] };
+}
+
+function cureOf({ wildcard }: AcmeOptions, dns: DnsAnswers | undefined): Cure {
+  if (dns === undefined) return "provider";
+  return wildcard === "never" ? "wildcard" : "names";
 }
 
 /** @throws TunlError `CONFIG_INVALID` for roots that cannot be read. */
