@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 /** What the runtime's sockets have besides their public face; a test under `test/platform/` pins it. */
 interface Inside {
   readonly _handle?: { pause?(): void } | null;
-  readonly _readableState?: { highWaterMark: number };
+  readonly _readableState?: { highWaterMark: number; readonly resumeScheduled: boolean };
 }
 
 /**
@@ -14,9 +14,19 @@ interface Inside {
  * are made to wait that is half a gigabyte which no budget sees. Only a RST is noticed meanwhile, a FIN is not.
  */
 export function pauseReading(socket: Socket): void {
-  const { _handle: handle, _readableState: state } = socket as unknown as Inside;
+  const { _readableState: state } = socket as unknown as Inside;
   // The stream asks for more while it has less than this.
   if (state !== undefined) state.highWaterMark = 0;
   socket.pause();
-  handle?.pause?.();
+  stop(socket);
+  // A `resume()` of this turn does the rest of its work after it, and reads a chunk whatever happened meanwhile.
+  if (state?.resumeScheduled === true) process.nextTick(stopAgain, socket);
+}
+
+function stopAgain(socket: Socket): void {
+  if (socket.isPaused()) stop(socket);
+}
+
+function stop(socket: Socket): void {
+  (socket as unknown as Inside)._handle?.pause?.();
 }

@@ -258,6 +258,42 @@ describe("sockets of the runtime", () => {
       expect(await readAhead((socket) => socket.pause())).toBeGreaterThan(0);
     });
 
+  for (const kind of ["plain", "TLS"] as const)
+    test(`a ${kind} socket that is resumed and paused again in one turn reads nothing, however often`, async () => {
+      const total = 32 * MIB;
+      await using server = await new RawServer().listen({ host: "127.0.0.1" });
+      const { local, peer } = await (kind === "plain" ? pair(server) : securePair(server));
+      let bytes = 0;
+      const paused = deferred<void>();
+      const whole = deferred<void>();
+      local.on("data", (chunk: Buffer) => {
+        if (bytes === 0) {
+          // In the event itself, too.
+          pauseReading(local);
+          local.resume();
+          pauseReading(local);
+          paused.resolve();
+        }
+        bytes += chunk.length;
+        if (bytes === total) whole.resolve();
+      });
+      peer.write(Buffer.alloc(total));
+      await within(paused.promise, "the first chunk");
+      const before = bytes;
+      for (let round = 0; round < 5; round++) {
+        // The writer fills the kernel meanwhile.
+        await Bun.sleep(20);
+        expect({ bytes, ahead: local.readableLength }).toEqual({ bytes: before, ahead: 0 });
+        local.resume();
+        pauseReading(local);
+      }
+      local.resume();
+      pauseReading(local);
+      local.resume();
+      await within(whole.promise, "every byte");
+      for (const socket of [local, peer]) socket.destroy();
+    });
+
   test("a paused TLS socket notices an RST, with unread bytes, too", async () => {
     await using server = await new RawServer().listen({ host: "127.0.0.1" });
     for (const bytes of [0, 1_024, MIB]) {

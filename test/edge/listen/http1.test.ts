@@ -265,6 +265,38 @@ describe("visitor connection: bodies", () => {
     );
   });
 
+  test("a sink that goes on by little steps makes nothing be read ahead of it", async () => {
+    const total = 8 * 1_048_576;
+    const pipeline = new Pipeline();
+    await using rig = await new Rig(pipeline.serve).start();
+    const visitor = await rig.connect();
+    const socket = await rig.firstSocket();
+    visitor.send(request("POST", "/", "Transfer-Encoding: chunked"));
+    const visit = await pipeline.visit(0);
+    const { body } = visit.visit;
+    // Many of them come in one chunk of the socket: each resume finds the next one there already.
+    const piece = Buffer.concat([
+      Buffer.from("1000\r\n"),
+      Buffer.alloc(4_096),
+      Buffer.from("\r\n"),
+    ]);
+    visitor.send(Buffer.concat(Array.from({ length: total / 4_096 }, () => piece)));
+    visitor.send("0\r\n\r\n");
+    let bytes = 0;
+    let most = 0;
+    body.start({
+      bytes(part) {
+        bytes += part.length;
+        most = Math.max(most, socket.readableLength);
+        body.pause();
+        setImmediate(() => body.resume());
+      },
+      end: (trailers) => visit.end(trailers),
+    });
+    await pipeline.until(() => visit.hasEnded, "the end of the body");
+    expect({ bytes, most }).toEqual({ bytes: total, most: 0 });
+  });
+
   test("answers Expect with 100 when the body is started, not before", async () => {
     const pipeline = new Pipeline();
     await using rig = await new Rig(pipeline.serve).start();
