@@ -2,7 +2,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { isBelow, withoutWildcard } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
-import type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
+import { changeRefusal, CODE, has, isObject, refusal, type Reply } from "./cloudflare-replies.ts";
+import {
+  type DnsProvider,
+  type DnsRecord,
+  isSameRecord,
+  type RecordType,
+  type Replacement,
+} from "./provider.ts";
 
 export const CLOUDFLARE_API = "https://api.cloudflare.com/client/v4";
 
@@ -18,18 +25,6 @@ const ZONES_MS = 60_000;
 /** Beyond the limit of 1,200 requests in five minutes: so often, and each time so long at most, a request is repeated. */
 const BUSY_TRIES = 3;
 const BUSY_WAIT_MS = 30_000;
-
-/** Error codes of the API that mean something to us. */
-const CODE = {
-  /** The record is there already, or one that is equal to it. */
-  same: [81_057, 81_058],
-  /** The record is not there. */
-  absent: [81_044],
-  /** A, AAAA or CNAME stand where another of them shall be. */
-  inTheWay: [81_053, 81_054, 81_056],
-  /** The token is none, or may not do this. */
-  forbidden: [6_003, 6_111, 9_103, 9_106, 9_107, 9_109, 10_000, 10_001],
-} as const;
 
 export interface CloudflareOptions {
   readonly token: string;
@@ -67,23 +62,40 @@ export class Cloudflare implements DnsProvider {
 
   async add(record: DnsRecord): Promise<void> {
     const zone = await this.#assertZone(record.name);
-    const { name, type, value } = record;
-    const { ttl } = this.#options;
-    const content = type === "TXT" ? quoted(value) : value;
-    // Never proxied: connectors and certificates need the edge itself at the other end.
-    const body = { name, type, content, ttl, proxied: false };
-    const answer = await this.#call("POST", `/zones/${zone.id}/dns_records`, body);
+    const { name, type } = record;
+    const answer = await this.#call("POST", `/zones/${zone.id}/dns_records`, this.#body(record));
     if (!answer.isDone && !has(answer, CODE.same)) throw refusal(answer, `Adding ${name} ${type}`);
   }
 
   async remove(record: DnsRecord): Promise<void> {
     const zone = await this.#assertZone(record.name);
     for (const { id, record: there } of await this.#records(zone, record.name)) {
-      if (there.type !== record.type || there.value !== record.value) continue;
+      if (!isSameRecord(there, record)) continue;
       const answer = await this.#call("DELETE", `/zones/${zone.id}/dns_records/${id}`);
       if (!answer.isDone && !has(answer, CODE.absent) && answer.status !== 404)
         throw refusal(answer, `Removing ${record.name} ${record.type}`);
     }
+  }
+
+  /** By the batch of the API: one transaction of its database, deletions first; where one fails nothing is changed. */
+  async replace({ name, gone, added }: Replacement): Promise<void> {
+    const [first] = added;
+    if (gone.length === 0 && added.length === 1 && first !== undefined)
+      return await this.add(first);
+    const zone = await this.#assertZone(name);
+    const deletes = (await this.#records(zone, name))
+      .filter(({ record }) => gone.some((each) => isSameRecord(each, record)))
+      .map(({ id }) => ({ id }));
+    const body = { deletes, posts: added.map((record) => this.#body(record)) };
+    const answer = await this.#call("POST", `/zones/${zone.id}/dns_records/batch`, body);
+    if (answer.isDone) return;
+    throw changeRefusal(answer, name);
+  }
+
+  #body({ name, type, value }: DnsRecord): object {
+    const content = type === "TXT" ? quoted(value) : value;
+    // Never proxied: connectors and certificates need the edge itself at the other end.
+    return { name, type, content, ttl: this.#options.ttl, proxied: false };
   }
 
   async #records(zone: Zone, name: string): Promise<{ id: string; record: DnsRecord }[]> {
@@ -185,39 +197,6 @@ export class Cloudflare implements DnsProvider {
   }
 }
 
-interface Reply {
-  readonly status: number;
-  readonly body: Record<string, unknown>;
-  readonly isDone: boolean;
-}
-
-function errorsOf({ body }: Reply): { code: number; message: string }[] {
-  const { errors } = body;
-  if (!Array.isArray(errors)) return [];
-  return errors.filter(isObject).map((error) => ({
-    code: typeof error["code"] === "number" ? error["code"] : 0,
-    message: typeof error["message"] === "string" ? error["message"].slice(0, 200) : "",
-  }));
-}
-
-function has(reply: Reply, codes: readonly number[]): boolean {
-  return errorsOf(reply).some(({ code }) => codes.includes(code));
-}
-
-/** The API's own words, with what to do about those that have a cure. */
-function refusal(reply: Reply, what: string): TunlError {
-  const { code, message } = errorsOf(reply)[0] ?? { code: reply.status, message: "no reason" };
-  const text = `${what} was refused by Cloudflare: ${message} (${code})`;
-  if (has(reply, CODE.inTheWay))
-    return new TunlError("RECORD_IN_THE_WAY", text, { hint: "Repeat with --overwrite" });
-  const isForbidden = has(reply, CODE.forbidden) || reply.status === 401 || reply.status === 403;
-  return new TunlError("DNS_REFUSED", text, {
-    ...(isForbidden && {
-      hint: "dns.cloudflare.tokenFile must hold an API token with Zone Read and DNS Edit for that zone",
-    }),
-  });
-}
-
 function failed(what: string, cause?: unknown): TunlError {
   return new TunlError("DNS_FAILED", `The API of Cloudflare ${what}`, { retryable: true, cause });
 }
@@ -240,10 +219,6 @@ function parse(text: string): Record<string, unknown> | undefined {
     // No JSON: an error page of something on the way, told by its status.
     return undefined;
   }
-}
-
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** TXT as zone files write it; the API shows what it was given, with quotes or without. */

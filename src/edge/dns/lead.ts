@@ -4,10 +4,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { TunlError } from "../../errors.ts";
 import type { Answer, DnsClient } from "./client.ts";
 import type { Here } from "./here.ts";
-import { holds } from "./lookup.ts";
 import type { MadeRecords } from "./made-records.ts";
 import { aliasRecord, findProof, type Proof, textRecord } from "./proof.ts";
 import type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
+import { putRecords } from "./put-records.ts";
 
 /** How often the zone's servers are asked while a person adds a record, ms. */
 const LOOK_AGAIN_MS = 5_000;
@@ -126,7 +126,8 @@ class Lead {
 
   async run(): Promise<Proof | undefined> {
     const { isForeign, host } = this.#order;
-    const now = await this.#look();
+    let now = await this.#look();
+    if (now.isDone && (await this.#settle())) now = await this.#look();
     if (now.isDone) {
       const made = this.#options.records.of(host)[0];
       const record =
@@ -140,11 +141,34 @@ class Lead {
       });
       return now.proof;
     }
-    const zone = await this.#options.provider?.zoneOf(withoutWildcard(host));
+    const { provider } = this.#options;
+    const zone = await provider?.zoneOf(withoutWildcard(host));
     const records = await this.#wanted(zone);
-    if (zone !== undefined) await this.#make(records);
+    if (provider !== undefined && zone !== undefined) await this.#make(provider, records);
     else await this.#ask(records, now.text);
     return await this.#wait();
+  }
+
+  /**
+   * Where a name leads here already: its records that another tunnel left become this one's before the edge removes them,
+   * and those that an answer was lost for are looked at.
+   *
+   * @returns True where some became this one's: they may have been removed since the look.
+   */
+  async #settle(): Promise<boolean> {
+    const { provider, records, here, domains } = this.#options;
+    const { host, tunnel } = this.#order;
+    if (records.of(host).length === 0) return false;
+    return await records.inTurn(host, async () => {
+      const isAdopted = await records.adopt(host, tunnel);
+      const wanted = [
+        ...here.addresses.map((value) => ({ name: host, type: typeOf(value), value })),
+        ...[aliasRecord(host, tunnel, domains[0] as string), textRecord(host, tunnel)],
+      ];
+      if (provider !== undefined && records.isInDoubt(host, wanted))
+        await records.forgetGone(host, [...(await provider.find(host)), ...wanted]);
+      return isAdopted;
+    });
   }
 
   /** The record that covers a name of a domain without anybody's doing. */
@@ -188,26 +212,12 @@ class Lead {
     return addresses.map((value) => ({ name, type: typeOf(value), value }));
   }
 
-  /** Adds what is not there yet, after what stands in the way was removed or has ended this. */
-  async #make(wanted: readonly DnsRecord[]): Promise<void> {
-    const { provider, records, client } = this.#options;
+  /** Adds what is not there yet, in the place of what stands in the way, or is ended by that. */
+  async #make(provider: DnsProvider, wanted: readonly DnsRecord[]): Promise<void> {
+    const { records, client } = this.#options;
     const { host, tunnel, overwrite, tell } = this.#order;
-    if (provider === undefined) return;
-    const there = (await provider.find(host)).filter((each) => isInTheWay(each, wanted));
-    if (there.length > 0 && !overwrite) throw inTheWay(host, there);
-    for (const record of there) await provider.remove(record);
-    for (const record of wanted) {
-      // What somebody else made is not ours to take away one day.
-      const isOurs = records
-        .of(host)
-        .some(
-          ({ name, type, value }) =>
-            name === record.name && type === record.type && value === record.value,
-        );
-      if (!isOurs && holds(await provider.find(record.name), record)) continue;
-      await records.make(record, host, tunnel);
-      tell({ state: "made", record, server: provider.name });
-    }
+    const made = await putRecords({ provider, records }, { host, tunnel, wanted, overwrite });
+    for (const record of made) tell({ state: "made", record, server: provider.name });
     for (const record of wanted) await client.seen(record, this.#signal);
   }
 
@@ -255,20 +265,6 @@ class Lead {
     const leading = await leadsWhere(this.#options, host, this.#signal);
     return { isDone: leading.isHere, text: leading.text, server, proof };
   }
-}
-
-/** A CNAME stands alone; addresses stand beside everything but a CNAME and addresses that lead elsewhere. */
-function isInTheWay(there: DnsRecord, wanted: readonly DnsRecord[]): boolean {
-  if (wanted.some(({ type, value }) => type === there.type && value === there.value)) return false;
-  if (wanted.some(({ type, name }) => type === "CNAME" && name === there.name)) return true;
-  return there.type !== "TXT";
-}
-
-function inTheWay(host: string, there: readonly DnsRecord[]): TunlError {
-  const shown = there.map(({ type, value }) => `${type} ${value}`).join(", ");
-  return new TunlError("RECORD_IN_THE_WAY", `${host} already has ${shown}`, {
-    hint: "Repeat with --overwrite to put the new record in its place",
-  });
 }
 
 function typeOf(address: string): "A" | "AAAA" {

@@ -38,7 +38,7 @@ export interface Resource {
   readonly type: TypeName | undefined;
   /** A, AAAA: canonical address; NS, CNAME: a name; TXT: its strings joined; SOA: the primary server; else "". */
   readonly value: string;
-  /** For types without a codec: the data as received. */
+  /** For types without a codec, and for TXT: the data as received. */
   readonly data: Uint8Array | undefined;
   readonly class: number;
   readonly ttl: number;
@@ -115,7 +115,9 @@ function read(reader: BoundedReader): Message | undefined {
     for (let index = 0; index < count; index += 1) {
       const offset = reader.offset / 8;
       try {
-        resources.push(resourceOf(Packet.Resource.decode(reader), offset));
+        const resource = Packet.Resource.decode(reader);
+        const whole = reader.buffer.subarray(offset, reader.offset / 8);
+        resources.push(resourceOf(resource, offset, whole));
       } catch (error) {
         // The library goes on behind a record whose data alone is broken, and says so.
         if (!(error instanceof Error && "recovered" in error && error.recovered === true))
@@ -138,13 +140,14 @@ function read(reader: BoundedReader): Message | undefined {
   };
 }
 
-function resourceOf(resource: DnsResource, offset: number): Resource {
+/** @param whole The record as received, from its name to the end of its data. */
+function resourceOf(resource: DnsResource, offset: number, whole: Uint8Array): Resource {
   const type = typeOf(resource.type);
   return {
     name: canonical(resource.name),
     type,
     value: valueOf(resource, type),
-    data: type === undefined || type === "TSIG" ? bytesOf(resource.data) : undefined,
+    data: dataOf(resource, type, whole),
     class: resource.class,
     ttl: resource.ttl,
     offset,
@@ -170,6 +173,20 @@ function valueOf(resource: DnsResource, type: TypeName | undefined): string {
     case undefined:
       return "";
   }
+}
+
+function dataOf(
+  resource: DnsResource,
+  type: TypeName | undefined,
+  whole: Uint8Array,
+): Uint8Array | undefined {
+  if (type === undefined || type === "TSIG") return bytesOf(resource.data);
+  if (type !== "TXT") return undefined;
+  let at = 0;
+  // Labels up to the root, or to a pointer of two bytes; then type, class, TTL and length.
+  while ((whole[at] ?? 0) !== 0 && (whole[at] as number) < 0xc0) at += 1 + (whole[at] as number);
+  at += (whole[at] ?? 0) >= 0xc0 ? 2 : 1;
+  return Uint8Array.from(whole.subarray(at + 10));
 }
 
 function typeOf(code: number): TypeName | undefined {

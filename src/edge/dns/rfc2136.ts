@@ -1,32 +1,36 @@
 // This file is the provider `rfc2136`: signed updates to the primary server of a zone. RFC 2136; product.md §6 item 4.
 import { randomInt } from "node:crypto";
-import { isBelow, parseIp, withoutWildcard } from "../../address/index.ts";
+import { isBelow, withoutWildcard } from "../../address/index.ts";
 import { TunlError } from "../../errors.ts";
 import type { ServerAddress } from "./client.ts";
 import { Exchanges, formatServer, type Reply } from "./exchange.ts";
+import { CODES, encodeQuestion, type Message, type TypeName } from "./message.ts";
 import {
-  CODES,
-  encodeName,
-  encodeQuestion,
-  type Message,
-  type TypeName,
-  TYPES,
-} from "./message.ts";
-import type { DnsProvider, DnsRecord, RecordType } from "./provider.ts";
+  type DnsProvider,
+  type DnsRecord,
+  isSameRecord,
+  type RecordType,
+  type Replacement,
+} from "./provider.ts";
 import { sign, type TsigKey, verify } from "./tsig.ts";
+import {
+  addition,
+  dataOf,
+  deletion,
+  encodeUpdate,
+  exactly,
+  type Found,
+  inUse,
+  noAlias,
+  nothingStrange,
+  type Update,
+} from "./update.ts";
 
-const CLASS_IN = 1;
-/** Deletes exactly the record it stands on (RFC 2136 §2.5.4). */
-const CLASS_NONE = 254;
-const CLASS_ANY = 255;
-const TYPE_ANY = 255;
-/** TTL and length of a record that only stands for its name. */
-const NO_DATA = new Uint8Array(6);
-/** Opcode UPDATE in the flags of a header. */
-const UPDATE = 5 << 11;
 const TCP_WAIT_MS = 5_000;
 const UDP_WAITS_MS = [2_000, 4_000] as const;
 const KINDS: readonly RecordType[] = ["A", "AAAA", "CNAME", "TXT"];
+/** A demand of an update was not met (RFC 2136 §3.2). */
+const UNMET: readonly number[] = [CODES.NXDOMAIN, CODES.YXDOMAIN, CODES.YXRRSET, CODES.NXRRSET];
 
 export interface Rfc2136Options {
   /** The primary server. */
@@ -66,72 +70,125 @@ export class Rfc2136 implements DnsProvider {
 
   async find(name: string): Promise<readonly DnsRecord[]> {
     const zone = await this.zoneOf(name);
+    if (zone === undefined) return [];
+    return (await this.#look(zone, name)).map(({ record }) => record);
+  }
+
+  async add(record: DnsRecord): Promise<void> {
+    const zone = await this.#assertZone(record.name);
+    await this.#update(zone, { demands: [], changes: [addition(record, this.#options.ttl)] });
+    // A server that finds an alias beside other records drops one of them without a word (RFC 2136 §3.4.2.2).
+    await this.#assertShown([record]);
+  }
+
+  async remove(record: DnsRecord): Promise<void> {
+    const zone = await this.#assertZone(record.name);
+    await this.#update(zone, { demands: [], changes: [deletion(record)] });
+  }
+
+  async replace(change: Replacement): Promise<void> {
+    const { name, gone, added } = change;
+    const zone = await this.#assertZone(name);
+    const seen = await this.#look(zone, name);
+    const isGone = ({ record }: Found): boolean => gone.some((each) => isSameRecord(each, record));
+    const stays = seen.filter((each) => !isGone(each));
+    const isAlias = added.some((each) => each.type === "CNAME" && each.name === name);
+    if (stays.some(({ record }) => isAlias || record.type === "CNAME")) throw changed(name);
+    const beside = new Set(added.map((each) => each.name)).difference(new Set([name]));
+    // A server drops what cannot stand beside an alias and does the rest, unless that is demanded not to be so.
+    const { code, isFirst } = await this.#sendSigned(zone, {
+      demands: [
+        ...KINDS.flatMap((type) => exactly(name, type, seen)),
+        ...(isAlias ? nothingStrange(name) : []),
+        ...[...beside].map(noAlias),
+      ],
+      changes: [
+        ...seen.filter(isGone).map(({ record, data }) => deletion(record, data)),
+        ...added.map((record) => addition(record, this.#options.ttl)),
+      ],
+    });
+    if (code === CODES.NOERROR) return await this.#assertShown(added);
+    if (!UNMET.includes(code)) throw updateError(code, zone);
+    const now = await this.#look(zone, name);
+    // Sent again after its answer was lost: the first one did it.
+    if (!isFirst && !now.some(isGone) && (await this.#isShown(added))) return;
+    const isAsSeen = now.length === seen.length && now.every((each) => isAmong(each, seen));
+    throw isAsSeen && isAlias ? strange(name) : changed(name);
+  }
+
+  /** What stands at the name itself. */
+  async #look(zone: string, name: string): Promise<readonly Found[]> {
     // What a wildcard makes of a question looks like a record of the name, and is none.
-    if (zone === undefined || !(await this.#isInUse(zone, name))) return [];
+    if (!(await this.#isInUse(zone, name))) return [];
     const messages = await Promise.all(KINDS.map((type) => this.#ask(name, type)));
     return messages.flatMap(({ answers }, index) => {
       const type = KINDS[index] as RecordType;
       return answers
         .filter((each) => each.name === name && each.type === type)
-        .map(({ value }) => ({ name, type, value }));
+        .map(({ value, data }) => {
+          const record = { name, type, value };
+          return { record, data: data ?? dataOf(record) };
+        });
     });
   }
 
-  async add(record: DnsRecord): Promise<void> {
-    const { ttl } = this.#options;
-    await this.#update(record, resource(record, CLASS_IN, ttl));
-    // A server that finds an alias beside other records drops one of them without a word (RFC 2136 §3.4.2.2).
-    const found = await this.find(record.name);
-    if (found.some(({ type, value }) => type === record.type && value === record.value)) return;
-    const there = found.map(({ type, value }) => `${type} ${value}`).join(", ");
-    throw new TunlError(
-      "DNS_REFUSED",
-      `The name server took ${record.name} ${record.type} and does not show it; there is ${there === "" ? "nothing" : there}`,
-      { hint: "Remove what stands there, then repeat the command" },
-    );
+  /** @throws TunlError `DNS_REFUSED` where the server took records and does not show them. */
+  async #assertShown(records: readonly DnsRecord[]): Promise<void> {
+    for (const record of records) {
+      const found = await this.find(record.name);
+      if (found.some((each) => isSameRecord(each, record))) continue;
+      const there = found.map(({ type, value }) => `${type} ${value}`).join(", ");
+      throw new TunlError(
+        "DNS_REFUSED",
+        `The name server took ${record.name} ${record.type} and does not show it; there is ${there === "" ? "nothing" : there}`,
+        { hint: "Remove what stands there, then repeat the command" },
+      );
+    }
   }
 
-  async remove(record: DnsRecord): Promise<void> {
-    await this.#update(record, resource(record, CLASS_NONE, 0));
+  async #isShown(records: readonly DnsRecord[]): Promise<boolean> {
+    for (const record of records) {
+      const found = await this.find(record.name);
+      if (!found.some((each) => isSameRecord(each, record))) return false;
+    }
+    return true;
   }
 
   /** True where records stand at the name itself: an update that changes nothing and demands that (RFC 2136 §2.4.4). */
   async #isInUse(zone: string, name: string): Promise<boolean> {
-    const demand = Buffer.concat([encodeName(name), u16(TYPE_ANY), u16(CLASS_ANY), NO_DATA]);
-    const code = await this.#sendSigned(zone, { demands: 1, changes: 0, body: demand });
+    const { code } = await this.#sendSigned(zone, { demands: [inUse(name)], changes: [] });
     if (code === CODES.NOERROR) return true;
     if (code === CODES.NXDOMAIN) return false;
     throw updateError(code, zone);
   }
 
-  async #update({ name }: DnsRecord, change: Uint8Array): Promise<void> {
-    const { server } = this.#options;
+  async #assertZone(name: string): Promise<string> {
     const zone = await this.zoneOf(name);
-    if (zone === undefined) {
-      throw new TunlError(
-        "DNS_REFUSED",
-        `Name server ${formatServer(server)} is not in charge of ${name}`,
-        { hint: "Set dns.rfc2136.server to the primary server of the zone" },
-      );
-    }
-    const code = await this.#sendSigned(zone, { demands: 0, changes: 1, body: change });
+    if (zone !== undefined) return zone;
+    throw new TunlError(
+      "DNS_REFUSED",
+      `Name server ${formatServer(this.#options.server)} is not in charge of ${name}`,
+      { hint: "Set dns.rfc2136.server to the primary server of the zone" },
+    );
+  }
+
+  async #update(zone: string, update: Update): Promise<void> {
+    const { code } = await this.#sendSigned(zone, update);
     if (code !== CODES.NOERROR) throw updateError(code, zone);
   }
 
-  /** @returns The code of the reply, whose signature was checked. */
-  async #sendSigned(zone: string, update: Update): Promise<number> {
+  /** @returns The code of the reply, whose signature was checked; `isFirst`: the server had the update once, for certain. */
+  async #sendSigned(zone: string, update: Update): Promise<{ code: number; isFirst: boolean }> {
     const { key, clock = Date.now } = this.#options;
-    const zoneSection = [encodeName(zone), u16(TYPES.SOA), u16(CLASS_IN)];
-    const head = header(randomInt(0x1_0000), update);
-    const message = Buffer.concat([head, ...zoneSection, update.body]);
+    const message = encodeUpdate(randomInt(0x1_0000), zone, update);
     const { bytes, mac } = sign(message, key, clock());
-    const reply = await this.#send(bytes);
+    const { reply, isFirst } = await this.#send(bytes);
     verify(reply, mac, key, clock());
-    return reply.message.code;
+    return { code: reply.message.code, isFirst };
   }
 
   /** By TCP; by UDP where nobody listens there. An update that arrives twice changes nothing the second time. */
-  async #send(bytes: Uint8Array): Promise<Reply> {
+  async #send(bytes: Uint8Array): Promise<{ reply: Reply; isFirst: boolean }> {
     const { server } = this.#options;
     let failure: unknown;
     const tries = [
@@ -140,7 +197,8 @@ export class Rfc2136 implements DnsProvider {
     ];
     for (const each of tries) {
       try {
-        return await this.#exchanges.send({ server, bytes, ...each });
+        const reply = await this.#exchanges.send({ server, bytes, ...each });
+        return { reply, isFirst: failure === undefined };
       } catch (error) {
         failure ??= error;
       }
@@ -187,41 +245,22 @@ function updateError(code: number, zone: string): TunlError {
   });
 }
 
-/** What an update demands and changes: records of both sections, in this order. */
-interface Update {
-  readonly demands: 0 | 1;
-  readonly changes: 0 | 1;
-  readonly body: Uint8Array;
+/** What stands there is not what was seen. */
+function changed(name: string): TunlError {
+  return new TunlError("RECORD_IN_THE_WAY", `The records of ${name} were changed meanwhile`, {
+    hint: "Repeat the command",
+  });
 }
 
-/** Header of an update of one zone (RFC 2136 §2.2). */
-function header(id: number, { demands, changes }: Update): Uint8Array {
-  return Buffer.concat([u16(id), u16(UPDATE), u16(1), u16(demands), u16(changes), u16(0)]);
+function strange(name: string): TunlError {
+  const text = `${name} has a record of another type, such as MX, beside which no CNAME can stand`;
+  return new TunlError("RECORD_IN_THE_WAY", text, {
+    hint: "Remove it at the name server, or repeat with --proof txt",
+  });
 }
 
-/** One record as bytes, for the update section. */
-function resource(record: DnsRecord, class_: number, ttl: number): Uint8Array {
-  const data = dataOf(record);
-  return Buffer.concat([
-    ...[encodeName(record.name), u16(TYPES[record.type]), u16(class_)],
-    ...[u16(ttl >>> 16), u16(ttl & 0xffff), u16(data.length), data],
-  ]);
-}
-
-function dataOf({ type, value }: DnsRecord): Uint8Array {
-  if (type === "CNAME") return encodeName(value);
-  if (type === "TXT") {
-    const text = Buffer.from(value);
-    if (text.length > 255)
-      throw new TunlError("BUG", `BUG: TXT has ${text.length} bytes, allowed 255`);
-    return Buffer.concat([Uint8Array.of(text.length), text]);
-  }
-  const address = parseIp(value);
-  if (address?.length !== (type === "A" ? 4 : 16))
-    throw new TunlError("BUG", `BUG: "${value}" is no address for ${type}`);
-  return address;
-}
-
-function u16(value: number): Uint8Array {
-  return Uint8Array.of((value >> 8) & 0xff, value & 0xff);
+function isAmong({ record, data }: Found, all: readonly Found[]): boolean {
+  return all.some(
+    (each) => isSameRecord(each.record, record) && Buffer.compare(each.data, data) === 0,
+  );
 }

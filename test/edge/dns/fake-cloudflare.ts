@@ -15,6 +15,12 @@ export interface Request4 {
   readonly path: string;
 }
 
+/** The body of `dns_records/batch`, as far as tunl uses it. */
+interface Change {
+  readonly deletes?: readonly { readonly id: string }[];
+  readonly posts?: readonly Omit<StoredRecord, "id">[];
+}
+
 export class FakeCloudflare implements AsyncDisposable {
   readonly token = "tunl-test-token-Zone.DNS.Edit";
   readonly requests: Request4[] = [];
@@ -26,6 +32,12 @@ export class FakeCloudflare implements AsyncDisposable {
   /** Brings a change to the name servers of the zone. */
   onChange: (change: "add" | "delete", record: StoredRecord) => Promise<void> = async () =>
     undefined;
+  /** Records that a zone may have; beyond it none is added. */
+  quota = Infinity;
+  /** Requests that are done and whose answer is lost on the way. */
+  losesAnswers = 0;
+  /** False: no call that changes several records in one step. */
+  hasBatch = true;
   readonly #server: Bun.Server<undefined>;
   #ids = 0;
 
@@ -51,6 +63,13 @@ export class FakeCloudflare implements AsyncDisposable {
     const url = new URL(request.url);
     this.requests.push({ method: request.method, path: url.pathname + url.search });
     if (this.broken !== undefined) return this.broken();
+    const answer = await this.#serve(request, url);
+    if (request.method === "GET" || this.losesAnswers === 0) return answer;
+    this.losesAnswers -= 1;
+    return new Response("<html>bad gateway</html>", { status: 502 });
+  }
+
+  async #serve(request: Request, url: URL): Promise<Response> {
     if (this.busyFor > 0) {
       this.busyFor -= 1;
       const headers = { "retry-after": "7" };
@@ -66,9 +85,40 @@ export class FakeCloudflare implements AsyncDisposable {
         status: 404,
       });
     if (request.method === "GET") return Response.json(page(this.#named(zone, url), url));
-    if (request.method === "POST")
-      return await this.#create(zone, (await request.json()) as StoredRecord);
-    return await this.#delete(zone, recordId ?? "");
+    if (request.method === "POST" && recordId === "batch" && !this.hasBatch)
+      return Response.json(refusal(7_000, "No route for that URI"), { status: 400 });
+    const change: Change =
+      request.method !== "POST"
+        ? { deletes: [{ id: recordId ?? "" }] }
+        : recordId === "batch"
+          ? ((await request.json()) as Change)
+          : { posts: [(await request.json()) as StoredRecord] };
+    return await this.#change(zone, change);
+  }
+
+  /** A transaction: deletions first, and the first refusal undoes the whole. */
+  async #change(zone: string, { deletes = [], posts = [] }: Change): Promise<Response> {
+    const before = this.records.get(zone) ?? [];
+    const records = [...before];
+    for (const { id } of deletes) {
+      const index = records.findIndex((record) => record.id === id);
+      if (index === -1)
+        return Response.json(refusal(81_044, "Record does not exist."), { status: 404 });
+      records.splice(index, 1);
+    }
+    for (const post of posts) {
+      const why = this.#refuses(records, post);
+      if (why !== undefined) return Response.json(why, { status: 400 });
+      this.#ids += 1;
+      records.push({ ...post, id: `r${this.#ids}` });
+    }
+    this.records.set(zone, records);
+    const gone = before.filter((record) => !records.includes(record));
+    const added = records.filter((record) => !before.includes(record));
+    for (const record of gone) await this.onChange("delete", record);
+    for (const record of added) await this.onChange("add", record);
+    const result = { deletes: gone, posts: added };
+    return Response.json({ success: true, errors: [], messages: [], result });
   }
 
   #zones(): readonly object[] {
@@ -80,36 +130,20 @@ export class FakeCloudflare implements AsyncDisposable {
     return (this.records.get(zone) ?? []).filter((record) => name === null || record.name === name);
   }
 
-  async #create(zone: string, body: Omit<StoredRecord, "id">): Promise<Response> {
-    const records = this.records.get(zone) ?? [];
-    const same = records.filter(({ name }) => name === body.name);
-    if (same.some(({ type, content }) => type === body.type && content === body.content))
-      return Response.json(refusal(81_058, "An identical record already exists."), { status: 400 });
+  #refuses(records: readonly StoredRecord[], post: Omit<StoredRecord, "id">): object | undefined {
+    if (records.length >= this.quota) return refusal(81_045, "The record quota is exceeded.");
+    const same = records.filter(({ name }) => name === post.name);
+    if (same.some(({ type, content }) => type === post.type && content === post.content))
+      return refusal(81_058, "An identical record already exists.");
     const isAddress = ({ type }: { type: string }): boolean => ["A", "AAAA"].includes(type);
     const clashes = same.some(
       (record) =>
-        (body.type === "CNAME" && (isAddress(record) || record.type === "CNAME")) ||
-        (record.type === "CNAME" && isAddress(body)),
+        (post.type === "CNAME" && (isAddress(record) || record.type === "CNAME")) ||
+        (record.type === "CNAME" && isAddress(post)),
     );
-    if (clashes) {
-      const text = "An A, AAAA, or CNAME record with that host already exists.";
-      return Response.json(refusal(81_053, text), { status: 400 });
-    }
-    this.#ids += 1;
-    const record = { ...body, id: `r${this.#ids}` };
-    records.push(record);
-    await this.onChange("add", record);
-    return Response.json({ success: true, errors: [], messages: [], result: record });
-  }
-
-  async #delete(zone: string, id: string): Promise<Response> {
-    const records = this.records.get(zone) ?? [];
-    const index = records.findIndex((record) => record.id === id);
-    if (index === -1)
-      return Response.json(refusal(81_044, "Record does not exist."), { status: 404 });
-    const [gone] = records.splice(index, 1);
-    if (gone !== undefined) await this.onChange("delete", gone);
-    return Response.json({ success: true, errors: [], messages: [], result: { id } });
+    return clashes
+      ? refusal(81_053, "An A, AAAA, or CNAME record with that host already exists.")
+      : undefined;
   }
 }
 

@@ -131,8 +131,8 @@ describe.skipIf(!HAS_NAMED)("route.dns, against bind9", () => {
       const real = providerAt(named);
       const provider: DnsProvider = {
         ...{ name: "rfc2136", zoneOf: real.zoneOf.bind(real), find: real.find.bind(real) },
-        add: () => Promise.reject(new TunlError(code, "No")),
-        remove: real.remove.bind(real),
+        ...{ add: real.add.bind(real), remove: real.remove.bind(real) },
+        replace: () => Promise.reject(new TunlError(code, "No")),
       };
       await using rig = await DnsRig.start({ servers: [named], provider, scope: FOREIGN });
       expect((await rig.route("never.customer.net")).code).toBe(code);
