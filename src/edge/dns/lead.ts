@@ -161,12 +161,15 @@ class Lead {
     if (records.of(host).length === 0) return false;
     return await records.inTurn(host, async () => {
       const isAdopted = await records.adopt(host, tunnel);
-      const wanted = [
-        ...here.addresses.map((value) => ({ name: host, type: typeOf(value), value })),
-        ...[aliasRecord(host, tunnel, domains[0] as string), textRecord(host, tunnel)],
-      ];
-      if (provider !== undefined && records.isInDoubt(host, wanted))
-        await records.forgetGone(host, [...(await provider.find(host)), ...wanted]);
+      const alias = aliasRecord(host, tunnel, domains[0] as string);
+      const addresses = here.addresses.map((value) => ({ name: host, type: typeOf(value), value }));
+      if (provider !== undefined && records.areInDoubt(host, [alias, ...addresses])) {
+        const there = await provider.find(host);
+        // One excludes the other: what was not there when the other came cannot come any more.
+        const isAlias = there.some(({ type }) => type === "CNAME");
+        const mayCome = isAlias ? [alias] : there.length > 0 ? addresses : [alias, ...addresses];
+        await records.forgetGone(host, [...there, ...mayCome]);
+      }
       return isAdopted;
     });
   }
@@ -216,7 +219,8 @@ class Lead {
   async #make(provider: DnsProvider, wanted: readonly DnsRecord[]): Promise<void> {
     const { records, client } = this.#options;
     const { host, tunnel, overwrite, tell } = this.#order;
-    const made = await putRecords({ provider, records }, { host, tunnel, wanted, overwrite });
+    const put = { host, tunnel, wanted, overwrite, signal: this.#signal };
+    const made = await putRecords({ provider, records }, put);
     for (const record of made) tell({ state: "made", record, server: provider.name });
     for (const record of wanted) await client.seen(record, this.#signal);
   }

@@ -34,6 +34,7 @@ export class MadeRecords implements Disposable {
   readonly #options: MadeRecordsOptions;
   #records: readonly MadeRecord[] = [];
   #round: Deadline | undefined;
+  #sweeping: Promise<void> | undefined;
   #isFailing = false;
   /** Changes of a name, one after the other; by name, while there are any. */
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -121,14 +122,17 @@ export class MadeRecords implements Disposable {
     return left.length > 0;
   }
 
-  /** True where a replacement whose answer was lost may have removed a record of the name. */
-  isInDoubt(host: string, wanted: readonly DnsRecord[]): boolean {
-    return this.#notAmong(host, wanted).length > 0;
+  /** True where a replacement whose answer was lost may have removed a record at the name. @param usual What leads here. */
+  areInDoubt(host: string, usual: readonly DnsRecord[]): boolean {
+    const aliases = this.of(host).filter(({ type }) => type === "CNAME").length;
+    const isMixed =
+      aliases > 0 && this.of(host).some(({ name, type }) => name === host && type !== "CNAME");
+    return isMixed || this.#notAmong(host, usual).length > 0;
   }
 
-  /** Forgets records at a name that are neither there nor wanted: a replacement whose answer was lost was done. In turn. */
-  async forgetGone(host: string, thereOrWanted: readonly DnsRecord[]): Promise<void> {
-    await this.#forget(this.#notAmong(host, thereOrWanted));
+  /** Forgets records at a name but those that are there or may come yet: a replacement whose answer was lost was done. In turn. */
+  async forgetGone(host: string, thereOrComing: readonly DnsRecord[]): Promise<void> {
+    await this.#forget(this.#notAmong(host, thereOrComing));
   }
 
   /** Removes the records of a name that its tunnel has no more. */
@@ -154,11 +158,14 @@ export class MadeRecords implements Disposable {
     this.#round?.cancel();
     this.#round = this.#options.deadlines.schedule(ms, () => {
       this.#schedule(ROUND_MS);
-      this.sweep().catch((error: unknown) => {
-        if (!this.#isFailing)
-          this.#options.log.warn("dns", `Records were not removed: ${String(error)}`);
-        this.#isFailing = true;
-      });
+      // A provider that is slow has one round at a time.
+      this.#sweeping ??= this.sweep()
+        .catch((error: unknown) => {
+          if (!this.#isFailing)
+            this.#options.log.warn("dns", `Records were not removed: ${String(error)}`);
+          this.#isFailing = true;
+        })
+        .finally(() => (this.#sweeping = undefined));
     });
   }
 

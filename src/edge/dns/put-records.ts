@@ -17,20 +17,23 @@ export interface PutOrder {
   readonly wanted: readonly DnsRecord[];
   /** True: what stands in the way is replaced. */
   readonly overwrite: boolean;
+  /** Ends it until its turn comes; from then on it is done whole. */
+  readonly signal: AbortSignal;
 }
 
 /**
  * Puts records at a name, all or none, in the place of what stands in the way.
  *
  * @returns Those that are the edge's; the others were there, and are somebody else's.
- * @throws TunlError `RECORD_IN_THE_WAY`, and those of the provider and of the store.
+ * @throws TunlError `RECORD_IN_THE_WAY`, those of the provider and of the store, and the reason of `signal`.
  */
 export async function putRecords(
   { provider, records }: PutOptions,
-  { host, tunnel, wanted, overwrite }: PutOrder,
+  { host, tunnel, wanted, overwrite, signal }: PutOrder,
 ): Promise<readonly DnsRecord[]> {
   // In turn, from the first look on: what the edge left there may be about to be removed.
   return await records.inTurn(host, async () => {
+    signal.throwIfAborted();
     const there = await provider.find(host);
     const gone = there.filter((each) => isInTheWay(each, wanted));
     if (gone.length > 0 && !overwrite)
