@@ -1,4 +1,6 @@
+// This file is the bytes a stream keeps until they are acknowledged: their order, and whose memory they are in. PROTOCOL §6.1; R-29.
 import { describe, expect, test } from "bun:test";
+import { received } from "../../../src/received.ts";
 import { Retention } from "../../../src/session/core/retention.ts";
 import { Random, seedsOf } from "../../sim/random.ts";
 import { pattern } from "./peer.ts";
@@ -117,5 +119,68 @@ describe("retention", () => {
       }
     }
     expect(operations).toBeGreaterThanOrEqual(400);
+  });
+
+  test("and in buffers that sockets delivered: none is freed too early, and none pinned by little", async () => {
+    const KIB = 1_024;
+    /** Of each offset, without a period that a chunk could have. */
+    const truth = Buffer.alloc(16 * KIB * KIB);
+    for (let at = 0; at < truth.length; at += 4) truth.writeUInt32LE((at * 2_654_435) >>> 0, at);
+    let settled = 0;
+    for (const seed of seedsOf(6)) {
+      const random = new Random(seed);
+      const retention = new Retention();
+      let buffers: ArrayBuffer[] = [];
+      /** Of a chunk: what the stream did not write yet. */
+      let rest = new Uint8Array(0);
+      for (let round = 0; round < 300; round++) {
+        const choice = random.next();
+        const { acked, sent, unsent, written } = retention;
+        if (choice < 0.35 && written + 512 * KIB < truth.length) {
+          if (rest.length === 0) {
+            rest = new Uint8Array(truth.subarray(written, written + random.integer(1, 512 * KIB)));
+            received(rest);
+            if (rest.length >= 16 * KIB) buffers.push(rest.buffer as ArrayBuffer);
+          }
+          const length = random.chance(0.4) ? rest.length : random.size(rest.length);
+          retention.append(rest.subarray(0, length), false);
+          rest = rest.subarray(length);
+        } else if (choice < 0.65) {
+          const length = random.chance(0.3)
+            ? unsent
+            : random.integer(0, Math.min(unsent, 64 * KIB));
+          const into = Buffer.alloc(length);
+          if (random.chance(0.2)) {
+            into.set(retention.peek(length));
+            retention.skip(length);
+          } else retention.take(into, 0, length);
+          const isSame = truth.subarray(sent, sent + length).equals(into);
+          expect(isSame, `seed ${seed}, ${length} bytes at ${sent}`).toBe(true);
+        } else if (choice < 0.95) {
+          retention.acknowledge(random.chance(0.6) ? sent : random.integer(acked, sent));
+        } else retention.rewind();
+        expect([retention.written - retention.sent, retention.sent - retention.acked]).toEqual([
+          retention.unsent,
+          retention.retained,
+        ]);
+        // Two turns: what is spent in one is freed at its end.
+        await new Promise((resolve) => setImmediate(resolve));
+        await new Promise((resolve) => setImmediate(resolve));
+        buffers = buffers.filter((buffer) => !buffer.detached);
+        if (retention.retained > 0) continue;
+        const held = buffers.reduce((sum, { byteLength }) => sum + byteLength, 0);
+        const pinned = held - (rest.length === 0 ? 0 : rest.buffer.byteLength);
+        if (pinned > 0) settled += 1;
+        expect(pinned, `seed ${seed}, round ${round}`).toBeLessThanOrEqual(4 * retention.unsent);
+      }
+      // The last chunk was not written to its end by the dice.
+      retention.append(rest, false);
+      retention.skip(retention.unsent);
+      retention.acknowledge(retention.sent);
+      await new Promise((resolve) => setImmediate(resolve));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(buffers.filter((buffer) => !buffer.detached).length, `seed ${seed}`).toBe(0);
+    }
+    expect(settled).toBeGreaterThan(20);
   });
 });
