@@ -65,7 +65,10 @@ class Rig implements AsyncDisposable {
     this.revocation.attached(live);
     return {
       live,
-      closed: within(closed.promise, "the end of a session"),
+      // A deadline begins with whoever waits: most sessions here never end, and nobody waits for them.
+      get closed() {
+        return within(closed.promise, "the end of a session");
+      },
       isClosed: () => isClosed,
     };
   }
