@@ -29,6 +29,8 @@ export class FakeCloudflare implements AsyncDisposable {
   busyFor = 0;
   /** Answered in place of JSON. */
   broken: (() => Response) | undefined;
+  /** Waits with a change that arrived. */
+  beforeChange: () => Promise<void> = async () => undefined;
   /** Brings a change to the name servers of the zone. */
   onChange: (change: "add" | "delete", record: StoredRecord) => Promise<void> = async () =>
     undefined;
@@ -98,6 +100,7 @@ export class FakeCloudflare implements AsyncDisposable {
 
   /** A transaction: deletions first, and the first refusal undoes the whole. */
   async #change(zone: string, { deletes = [], posts = [] }: Change): Promise<Response> {
+    await this.beforeChange();
     const before = this.records.get(zone) ?? [];
     const records = [...before];
     for (const { id } of deletes) {
