@@ -189,6 +189,13 @@ export class MadeRecords implements Disposable {
     // While this waited, a tunnel that got the name may have made it its own.
     const row = this.#records.find((each) => isSameRecord(each, record));
     if (row === undefined || !this.#isOrphan(row)) return undefined;
+    // The text of a name proves the wildcard below it as well, and the other way round.
+    const twin = row.host.startsWith("*.") ? withoutWildcard(row.host) : `*.${row.host}`;
+    if (row.type === "TXT" && !this.#isOrphan({ ...row, host: twin })) {
+      await this.#options.store.routes.keepRecord({ ...record, host: twin, tunnel: row.tunnel });
+      await this.#reload();
+      return undefined;
+    }
     try {
       await provider.remove(record);
     } catch (error) {

@@ -245,6 +245,29 @@ describe.skipIf(!HAS_NAMED)("route.dns with overwrite, against bind9", () => {
     ]);
   });
 
+  test.each([
+    ["the name", "one", "*.pair"],
+    ["the wildcard", "two", "pair"],
+  ])(
+    "the text that a name and the wildcard below it share stays for the other when %s is given back",
+    async (_, label, kept) => {
+      const provider = providerAt(named);
+      await using rig = await DnsRig.start({ servers: [named], provider, scope: SCOPE });
+      const [name, wildcard] = [`pair.${label}.${FOREIGN}`, `*.pair.${label}.${FOREIGN}`];
+      const stays = `${kept}.${label}.${FOREIGN}`;
+      const goes = stays === name ? wildcard : name;
+      for (const host of [stays, goes])
+        expect((await rig.route(host, { proof: "txt" })).code).toBe("");
+      await rig.account.call("route.delete", { host: goes });
+      const text = `_tunl.${name} TXT ${rig.tunnel}`;
+      expect(await memory(rig)).toEqual([`${stays} A ${EDGE_ADDRESS}`, text].toSorted());
+      expect(await named.dig(`_tunl.${name}`, "TXT")).toEqual([`"${rig.tunnel}"`]);
+      await rig.account.call("route.delete", { host: stays });
+      expect(await named.dig(`_tunl.${name}`, "TXT")).toEqual([]);
+      expect(await memory(rig)).toEqual([]);
+    },
+  );
+
   test("what looks at a name and changes it has its turn, whatever became of the one before; other names do not wait", async () => {
     await using rig = await DnsRig.start({ servers: [named], scope: SCOPE });
     const { records } = rig.dns;
