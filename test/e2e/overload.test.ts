@@ -1,12 +1,12 @@
 // This file is an edge with little memory and visitors who read nothing: it gives them up, and serves the others. PROTOCOL §5.3; S-46.
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { connect, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "bun:test";
 import { eventually } from "../binary/program.ts";
-import { tunl } from "../binary/tunl.ts";
 import { within } from "../within.ts";
+import { type EdgeStatus, rssOf, statusOf } from "./figures.ts";
 import { App, CAN_RUN, TestEdge, Tunnel } from "./rig.ts";
+import { dial } from "./visitor.ts";
 
 const MIB = 1_024 * 1_024;
 const STALLED = 24;
@@ -25,13 +25,7 @@ class StalledVisitor {
   #ending: "whole" | "cut" | undefined;
 
   constructor(edge: TestEdge, host: string) {
-    this.#socket = connect({
-      host: "127.0.0.1",
-      port: edge.port,
-      servername: host,
-      ca: readFileSync(edge.ca),
-      ALPNProtocols: ["http/1.1"],
-    });
+    this.#socket = dial(edge, host);
     this.#isSecure = once(this.#socket, "secureConnect");
     this.#socket.on("data", (bytes: Buffer) => (this.#received += bytes.length));
     this.#socket.on("error", () => (this.#ending ??= "cut"));
@@ -57,24 +51,8 @@ class StalledVisitor {
   }
 }
 
-interface EdgeStatus {
-  readonly tables: Readonly<Record<string, number>>;
-  readonly bytes: Readonly<Record<string, number>>;
-  readonly limits: Readonly<Record<string, number>>;
-}
-
-async function statusOf(edge: TestEdge): Promise<EdgeStatus> {
-  const { stdout } = await tunl(["status", "--json"], edge);
-  return (JSON.parse(stdout) as { edge: EdgeStatus }).edge;
-}
-
 const sumOf = ({ bytes }: EdgeStatus): number =>
   Object.values(bytes).reduce((sum, value) => sum + value, 0);
-
-function rssOf(pid: number): number {
-  const kib = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-  return Number(kib) / 1_024;
-}
 
 describe.skipIf(!CAN_RUN)("overload", () => {
   test(

@@ -1,12 +1,12 @@
 // This file is an origin that stops reading while many upload to it: what waits for it is in the account, and nothing besides. PROTOCOL §5.3, §6.4; R-29.
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
-import { connect, type TLSSocket } from "node:tls";
+import type { TLSSocket } from "node:tls";
 import { describe, expect, test } from "bun:test";
 import { eventually } from "../binary/program.ts";
-import { tunl } from "../binary/tunl.ts";
 import { within } from "../within.ts";
+import { rssOf, statusOf } from "./figures.ts";
 import { App, CAN_RUN, TestEdge, Tunnel } from "./rig.ts";
+import { dial } from "./visitor.ts";
 
 const MIB = 1_024 * 1_024;
 const UPLOADS = 40;
@@ -16,13 +16,7 @@ const EACH_MIB = 0.8;
 
 /** Sends a body for as long as it is taken. */
 async function upload(edge: TestEdge, host: string): Promise<TLSSocket> {
-  const socket = connect({
-    host: "127.0.0.1",
-    port: edge.port,
-    servername: host,
-    ca: readFileSync(edge.ca),
-    ALPNProtocols: ["http/1.1"],
-  });
+  const socket = dial(edge, host);
   await within(once(socket, "secureConnect"), "a TLS handshake");
   const piece = Buffer.alloc(MIB);
   let left = BODY;
@@ -38,21 +32,6 @@ async function upload(edge: TestEdge, host: string): Promise<TLSSocket> {
   );
   send();
   return socket;
-}
-
-interface EdgeStatus {
-  readonly bytes: Readonly<Record<string, number>>;
-  readonly tables: Readonly<Record<string, number>>;
-}
-
-async function statusOf(edge: TestEdge): Promise<EdgeStatus> {
-  const { stdout } = await tunl(["status", "--json"], edge);
-  return (JSON.parse(stdout) as { edge: EdgeStatus }).edge;
-}
-
-function rssOf(pid: number): number {
-  const kib = /^VmRSS:\s*(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "latin1"))?.[1];
-  return Number(kib) / 1_024;
 }
 
 describe.skipIf(!CAN_RUN || process.platform !== "linux")("an origin that stops reading", () => {

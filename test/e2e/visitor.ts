@@ -15,6 +15,17 @@ export interface Reply {
   readonly isKept: boolean;
 }
 
+/** A TLS connection to the edge as a browser without HTTP/2 makes it; `secureConnect` is to come. */
+export function dial(edge: Reachable, host: string): TLSSocket {
+  return connect({
+    host: "127.0.0.1",
+    port: edge.port,
+    servername: host,
+    ca: readFileSync(edge.ca),
+    ALPNProtocols: ["http/1.1"],
+  });
+}
+
 export class Visitor implements Disposable {
   readonly authority: string;
   readonly #socket: TLSSocket;
@@ -39,13 +50,7 @@ export class Visitor implements Disposable {
   }
 
   static async open(edge: Reachable, host: string): Promise<Visitor> {
-    const socket = connect({
-      host: "127.0.0.1",
-      port: edge.port,
-      servername: host,
-      ca: readFileSync(edge.ca),
-      ALPNProtocols: ["http/1.1"],
-    });
+    const socket = dial(edge, host);
     const visitor = new Visitor(socket, `${host}:${edge.port}`);
     await within(once(socket, "secureConnect"), "the TLS handshake");
     return visitor;
