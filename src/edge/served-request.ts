@@ -78,7 +78,8 @@ export class ServedRequest
   opened(): void {
     if (this.#upload === undefined) return;
     if (this.#reopened === undefined) this.#visit.body.start(this.#upload);
-    else if (this.#reopened === "more") this.#visit.body.resume();
+    // Of one that is whole nothing more comes, and the session asks for nothing: its visitor may leave all the same.
+    else if (this.#reopened === "more" || this.#upload.isEnded) this.#visit.body.resume();
     // A request that was whole when it was given back is so again, from now on.
     if (this.#reopened !== undefined && this.#upload.isEnded) this.#onWhole();
   }

@@ -299,6 +299,20 @@ describe("a request that its session refused", () => {
     expect([refusing.live.exchanges, taking.origin.counts.get(visit.id)]).toEqual([0, 1]);
   });
 
+  test("whole already, has its visitor listened to again where the next session takes it slowly", async () => {
+    await using edge = await TestEdge.start();
+    await edge.connect({ takes: false });
+    const visit = edge.visit({ body: parts(4, 25 * KIB) });
+    while (edge.service.parked === 0) await turns();
+    expect(visit.body.isWithheld).toBe(true);
+    // Little may wait for a session of a process that is nearly full.
+    edge.budget.hold(1_000 * KIB * KIB);
+    const { origin } = await edge.connect({ origin: new CountingOrigin() });
+    origin.manner = "silent";
+    while (!origin.counts.has(visit.id)) await turns();
+    expect(visit.body.isWithheld).toBe(false);
+  });
+
   test("whoever leaves while it waits again is forgotten", async () => {
     await using edge = await TestEdge.start();
     await edge.connect({ takes: false });

@@ -57,6 +57,7 @@ class TestBody implements VisitorBody {
   readonly length: number;
   readonly hasBody: boolean;
   isStarted = false;
+  /** The visitor is not read: it is not noticed if it leaves. */
   isWithheld = false;
   readonly #parts: Uint8Array[];
   readonly #isOpenEnded: boolean;
@@ -81,6 +82,7 @@ class TestBody implements VisitorBody {
   start(sink: BodySink): void {
     if (this.isStarted) throw new Error("A body is started once");
     this.isStarted = true;
+    this.isWithheld = false;
     this.#sink = sink;
     this.#flow();
   }
@@ -96,6 +98,7 @@ class TestBody implements VisitorBody {
 
   resume(): void {
     this.#isPaused = false;
+    this.isWithheld = false;
     this.#flow();
   }
 
