@@ -95,6 +95,8 @@ export class Feedback {
       stream.isOpenAcknowledged = true;
       if (!stream.send.credit.raise(limit)) continue;
       hasChanged = true;
+      // What waited for nothing else may leave now. What was sent waits for its ACK, whatever the peer grants.
+      if (stream.send.bytes.retained === 0) stream.send.waitingSince = now;
       this.#ledger.wake(stream, now);
     }
     if (!hasChanged) this.#load.changedNothing("maxStreamData", now);

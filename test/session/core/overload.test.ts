@@ -208,6 +208,29 @@ describe("eviction of what waits for the peer", () => {
     expect(evicted(peer).sort()).toEqual([stuck, slow, late].sort());
     expect(peer.held).toBe(0);
   });
+
+  test("takes one that got credit meanwhile no sooner, though it could not use that yet", () => {
+    let pressure = 0;
+    const peer = new ScriptedPeer({
+      remote: { initialWindow: 20 * KIB },
+      budget: { receive: RECEIVE, pressure: () => pressure },
+    });
+    const id = peer.core.open(0, pattern(30 * KIB), false, peer.now);
+    if (typeof id !== "number") throw new Error("no stream");
+    peer.drain();
+    peer.send("ack", { entries: [{ id, received: 20 * KIB, ended: false }] });
+    peer.advance(9_900);
+    // The link takes nothing from now on.
+    peer.send("ping", { id: 1 });
+    peer.fill();
+    peer.send("maxStreamData", { entries: [{ id, limit: 40 * KIB }] });
+    pressure = 1;
+    peer.send("ping", { id: 2 });
+    peer.advance(9_900);
+    expect(evicted(peer)).toEqual([]);
+    peer.advance(200);
+    expect(evicted(peer)).toEqual([id]);
+  });
 });
 
 describe("read valve", () => {
