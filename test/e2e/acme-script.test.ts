@@ -292,6 +292,48 @@ describe("ACME by a script", () => {
     await eventually(() => readFileSync(path, "utf8") !== before || undefined, "another key");
   });
 
+  test("another CA makes its own certificate at once, and until it has the old one serves", async () => {
+    const trial = await ScriptedCa.start();
+    await using bench = await start(trial);
+    await certified(bench);
+    await bench.stored(NAME);
+    await bench.stop();
+    const real = await ScriptedCa.start({
+      window: { start: Date.now() + 60 * DAY, end: Date.now() + 61 * DAY },
+    });
+    const setup = {
+      state: bench.state,
+      directory: "https://real.example.com/dir",
+      clock: new Clock(1),
+    };
+    await using again = await start(real, {
+      ...setup,
+      ...{ domains: [NAME], weekly: { ca: "Scripted", certificates: 1 } },
+    });
+    await within(again.source.ready(NAME), "the certificate that is there");
+    expect(real.orders[0]?.chain).toBeUndefined();
+    await eventually(
+      () => again.messages.some((text) => text.startsWith("renewed")) || undefined,
+      "the certificate of the other CA",
+    );
+    expect(again.messages.join("\n")).toContain("certificate of the CA that was used before");
+    // It is no renewal to this one.
+    expect(real.orders.map(({ replaces }) => replaces)).toEqual([undefined]);
+    expect(again.weekly?.lines()[0]?.issued).toBe(1);
+    await eventually(() => real.asked.length > 0 || undefined, "the question when to renew");
+    // About its own one, never about the other's.
+    expect(real.asked).toEqual([(await real.idOf(0)) as string]);
+    await eventually(
+      async () => (await again.stored(NAME)).ca === setup.directory || undefined,
+      "what the disk has",
+    );
+    await again.stop();
+    await using third = await start(real, setup);
+    await certified(third);
+    await eventually(() => real.asked.length > 1 || undefined, "the question when to renew");
+    expect([trial.orders.length, real.orders.length]).toEqual([1, 1]);
+  });
+
   test("first certificates count towards the weekly limit: renewals, damaged pairs and a restart do not", async () => {
     const ca = await ScriptedCa.start();
     const setup = {

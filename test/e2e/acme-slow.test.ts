@@ -121,7 +121,12 @@ describe.skipIf(!IS_SLOW || !CAN_RUN || !HAS_PEBBLE)(
           ];
           for (const name of names) {
             const leaf = await makeLeaf(root, [name], life);
-            await storage.save(name, { names: [name], challenge: "", ...leaf });
+            await storage.save(name, {
+              names: [name],
+              challenge: "",
+              ca: proxy.directory,
+              ...leaf,
+            });
           }
           await using edge = await TestEdge.start({
             ...{ tls: "acme", port: tlsPort, home: home.path },

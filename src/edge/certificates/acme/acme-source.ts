@@ -220,6 +220,10 @@ export class AcmeSource implements CertificateSource {
     if (life === undefined) return;
     this.#tell(entry);
     this.#notices.found(entry, life);
+    if (!this.#shelf.isForeign(id)) return;
+    // Visitors had better have it than none; the CA that is to be asked now knows nothing of it.
+    this.#schedule.replace(id, this.#now());
+    this.#notices.foreign(entry);
   }
 
   /** Does what is due, and sets the timer for what is due next. */
@@ -271,13 +275,15 @@ export class AcmeSource implements CertificateSource {
     const served = this.#shelf.get(id);
     try {
       const allowance = this.#failures;
-      const wanted = { id, names, served, signal: stop.signal };
+      const replaces = this.#shelf.isForeign(id) ? undefined : served?.cert;
+      const wanted = { id, names, served, replaces, signal: stop.signal };
       const { cert, key, life, challenge } = await attempt(wanted, { ...this.#options, allowance });
       // Counted by the CA whatever becomes of it here.
       if (!this.#shelf.hadBefore(id)) this.#options.weekly?.came(id);
       if (this.#entries.get(id) !== entry) return;
       const proven = challenge ?? served?.challenge ?? "";
-      this.#shelf.put(entry, { names, cert, key, challenge: proven }, life);
+      const ca = this.#options.ca.directory;
+      this.#shelf.put(entry, { names, cert, key, challenge: proven, ca }, life);
       this.#schedule.succeeded(id, life, this.#now());
       // Visitors that wait are served before the disk has it.
       this.#tell(entry);

@@ -27,8 +27,9 @@ export interface AttemptOptions {
 
 /** A certificate that is to be had. */
 export interface Wanted extends Line {
-  /** The one whose place it takes. */
   readonly served: StoredCertificate | undefined;
+  /** PEM of the certificate of this CA whose place it takes. */
+  readonly replaces: string | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -38,7 +39,7 @@ export interface Wanted extends Line {
  * @throws AcmeError, TunlError of the account's file; the signal's reason.
  */
 export async function attempt(wanted: Wanted, options: AttemptOptions): Promise<Obtained> {
-  const { id, names, served, signal } = wanted;
+  const { id, names, replaces, signal } = wanted;
   const { ca, allowance } = options;
   // A provider that does not answer ends no later than the order it was asked for.
   let types = await waitUnless(typesFor(wanted, options), signal);
@@ -51,7 +52,7 @@ export async function attempt(wanted: Wanted, options: AttemptOptions): Promise<
     // By DNS-01 a name needs no address.
     if (types[0] !== "dns-01") await assertAddresses(wanted, options.hasAddress);
     try {
-      return await ca.obtain({ names, types, replaces: served?.cert }, signal);
+      return await ca.obtain({ names, types, replaces }, signal);
     } catch (error) {
       signal.throwIfAborted();
       // Whatever else the CA or the way to it does would do the same to the next challenge.

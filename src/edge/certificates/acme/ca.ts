@@ -54,6 +54,10 @@ export class Ca {
     this.#options = options;
   }
 
+  get directory(): string {
+    return this.#options.directory;
+  }
+
   /** How far the clock of this machine is ahead of the CA's, ms; 0 where it is near enough. */
   get skewMs(): number {
     return this.#options.transport.skewMs;

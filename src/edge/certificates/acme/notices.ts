@@ -27,6 +27,12 @@ export class Notices {
     log.write(level, "certificate", this.#describe(line, life), { name: line.id });
   }
 
+  /** Another CA made what lay there. */
+  foreign({ id: name }: Line): void {
+    const text = `${name} has a certificate of the CA that was used before: one of the CA of now is ordered, until then it stays in use`;
+    this.#options.log.info("certificate", text, { name });
+  }
+
   came(line: Line, life: Life, isRenewal: boolean): void {
     const { log, clock } = this.#options;
     const { id: name } = line;

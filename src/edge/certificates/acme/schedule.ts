@@ -167,6 +167,14 @@ export class Schedule {
     line.nextTryAt = Math.min(line.nextTryAt, now);
   }
 
+  /** What is there is to be replaced now, whatever its life, and the CA has nothing to say of it. */
+  replace(id: string, now: number): void {
+    const line = this.#lines.get(id);
+    if (line === undefined) return;
+    line.renewAt = now;
+    line.infoAt = Number.POSITIVE_INFINITY;
+  }
+
   /** The CA suggests when to renew; any moment of the window will do (RFC 9773 §4.2). */
   suggest(
     id: string,

@@ -3,12 +3,14 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { messageOf, TunlError } from "../../../errors.ts";
 import type { Logger } from "../../../log.ts";
 import { type CertificateTable, contextOf } from "../certificates.ts";
-import { lifeOf } from "./ca.ts";
+import { type Ca, lifeOf } from "./ca.ts";
 import type { Line } from "./coverage.ts";
 import type { Life } from "./schedule.ts";
 import type { CertificateStorage, Found, StoredCertificate } from "./storage.ts";
 
 export interface ShelfOptions {
+  /** The one that is asked for certificates now. */
+  readonly ca: Pick<Ca, "directory">;
   readonly storage: CertificateStorage;
   readonly table: CertificateTable;
   readonly log: Logger;
@@ -77,12 +79,18 @@ export class Shelf {
     this.#options.table.remove(id);
   }
 
+  /** True where another CA made what is served, such as one for trials that no browser knows. */
+  isForeign(id: string): boolean {
+    const { ca = "" } = this.#served.get(id) ?? {};
+    return ca !== "" && ca !== this.#options.ca.directory;
+  }
+
   /**
    * True where the next certificate of this id is a renewal to a CA that sees its names again, even if what was there is
-   * out of its time or damaged. (One by another CA is taken for its own: who signed it is not kept.)
+   * out of its time or damaged.
    */
   hadBefore(id: string): boolean {
-    return this.#had.has(id);
+    return this.#had.has(id) && !this.isForeign(id);
   }
 
   /** Writes one; where the disk does not take it, it is tried again by `saveRest`. */

@@ -21,6 +21,8 @@ export interface StoredCertificate {
   readonly key: string;
   /** How the names were proven, so that the next order begins with it. */
   readonly challenge: string;
+  /** Directory of the CA that made it; "" where that was not kept. */
+  readonly ca: string;
 }
 
 /** What reading found. A pair that does not fit its `meta.json` is damaged: never served, ordered again. */
@@ -53,10 +55,11 @@ export class CertificateStorage {
     await makePrivateDirectory(folder);
     // A pair that is still to get its names would be overwritten, and it is the one that counts.
     await this.#finish(folder);
-    const { cert, key, names, challenge } = certificate;
+    const { cert, key, names, challenge, ca } = certificate;
     await writeFileAtomic(join(folder, NEXT.key), key);
     await writeFileAtomic(join(folder, NEXT.cert), cert);
-    const meta = { version: 1, names, challenge, certSha256: sha256(cert), keySha256: sha256(key) };
+    const hashes = { certSha256: sha256(cert), keySha256: sha256(key) };
+    const meta = { version: 1, names, challenge, ca, ...hashes };
     await writeFileAtomic(join(folder, META), `${JSON.stringify(meta, undefined, 2)}\n`);
     await this.#finish(folder);
   }
@@ -69,7 +72,7 @@ export class CertificateStorage {
       const isPart = await hasEntry(join(folder, FILES.cert));
       return isPart ? { kind: "damaged", reason: `${META} is missing` } : { kind: "none" };
     }
-    const { names, challenge, certSha256, keySha256 } = fieldsOf(parseJson(text));
+    const { names, challenge, ca, certSha256, keySha256 } = fieldsOf(parseJson(text));
     if (!isTexts(names) || typeof certSha256 !== "string" || typeof keySha256 !== "string")
       return { kind: "damaged", reason: `${META} cannot be read` };
     const cert = await pick(folder, "cert", certSha256);
@@ -80,7 +83,7 @@ export class CertificateStorage {
     }
     return {
       kind: "whole",
-      certificate: { names, cert, key, challenge: typeof challenge === "string" ? challenge : "" },
+      certificate: { names, cert, key, challenge: textOf(challenge), ca: textOf(ca) },
     };
   }
 
@@ -134,4 +137,8 @@ function sha256(text: string): string {
 
 function isTexts(value: unknown): value is readonly string[] {
   return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
 }

@@ -27,6 +27,7 @@ function pair(generation: number): StoredCertificate {
     cert: `certificate ${generation}\n`.repeat(100),
     key: `key ${generation}\n`.repeat(100),
     challenge: "http-01",
+    ca: "https://ca.example.com/directory",
   };
 }
 
